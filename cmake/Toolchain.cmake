@@ -1,0 +1,30 @@
+# What every target is built with: ccache and mold when they are there, warnings as an interface
+# target, and the sanitizers of the asan, tsan and fuzz presets.
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM AND NOT TASKMINT_SANITIZE AND NOT TASKMINT_FUZZ)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+# Paths of the build machine stay out of binaries, logs and the compiler cache's keys.
+add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+
+add_library(taskmint_warnings INTERFACE)
+target_compile_options(taskmint_warnings INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -Werror)
+
+if(TASKMINT_SANITIZE)
+  add_compile_options(-fsanitize=${TASKMINT_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${TASKMINT_SANITIZE})
+  if(TASKMINT_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-tsan)  # Boost.Asio's atomic_thread_fence
+  endif()
+endif()
+if(TASKMINT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()

@@ -1,0 +1,1 @@
+#include "datasets/blob_store.h"

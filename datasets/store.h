@@ -1,0 +1,138 @@
+// The store: a folder with tasks.sqlite (tasks, candidates, evidence, ledger) and blobs.
+#ifndef TASKMINT_DATASETS_STORE_H_
+#define TASKMINT_DATASETS_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datasets/blob_store.h"
+#include "datasets/ledger.h"
+#include "proto/base/clock.h"
+#include "proto/base/status.h"
+#include "proto/job.pb.h"
+#include "proto/task.pb.h"
+
+namespace taskmint::datasets {
+
+// One row of `taskmint list`: a kept task or a rejected candidate.
+struct ListRow {
+  std::string id;
+  std::string category;  // "code"
+  std::string language;
+  std::string source;    // as the user gave it
+  std::string commit;
+  bool kept = false;
+  std::string reason;    // empty when kept
+};
+
+// Counts of one run or of all: how many candidates ended where.
+struct FunnelRow {
+  std::string source;
+  std::string reason;    // "kept", "pending", or the first word of the reason
+  int64_t count = 0;
+};
+
+// A stage that was run for a candidate, or tried.
+struct StageRow {
+  std::string stage;
+  int attempt = 0;
+  std::string state;     // "done", "failed"
+  std::string code;      // of a failure: "UNAVAILABLE"
+  std::string boundary;  // of a failure: "sandbox"
+  std::string message;
+  std::string log_digest;
+  int64_t started_ms = 0;
+  int64_t wall_ms = 0;
+};
+
+// An environment that was built: recipe key -> layers.
+struct EnvironmentRow {
+  std::string key;
+  std::string description;
+  // (mount path, tree digest).
+  std::vector<std::pair<std::string, std::string>> layers;
+  // Whether the second build gave the same trees.
+  bool reproducible = false;
+};
+
+struct CheckReport {
+  int64_t blobs = 0;
+  int64_t blob_bytes = 0;
+  std::vector<std::string> damaged;   // "blob ab12...: digest differs"
+  std::vector<std::string> missing;   // "task 12ab: blob cd34... (overlay) is missing"
+};
+
+struct CollectReport {
+  int64_t blobs_removed = 0;
+  int64_t bytes_removed = 0;
+};
+
+enum class OpenMode { kReadOnly, kReadWrite, kCreate };
+
+// Thread-safe: each thread gets a SQLite connection of its own. Several processes may share it.
+// Errors (store boundary): NOT_FOUND (no store: says how to make one), FAILED_PRECONDITION (made by
+// a newer major version), DATA_LOSS (damaged), RESOURCE_EXHAUSTED (full disk), PERMISSION_DENIED.
+class Store {
+ public:
+  static Result<std::unique_ptr<Store>> Open(const std::string& folder, OpenMode mode,
+                                             const Clock& clock);
+  virtual ~Store() = default;
+
+  virtual BlobStore& blobs() = 0;
+  virtual Ledger& ledger() = 0;
+  // Folder for what can be made again (materialised layers, imported sources): `store gc` empties
+  // it, and its size is no part of a task's.
+  virtual std::string cache_folder() const = 0;
+
+  // Runs: a synth request and its candidates, in order. The candidates and the first jobs are
+  // written with the run in one transaction; a run that exists is left as it is.
+  virtual Status CreateRun(const std::string& run_id, const v1::Job& job,
+                           const std::vector<v1::Candidate>& candidates,
+                           const std::vector<StageJob>& jobs) = 0;
+  virtual Result<std::optional<v1::Job>> FindRun(const std::string& run_id) = 0;
+  virtual Result<v1::Candidate> GetCandidate(const std::string& run_id, int64_t position) = 0;
+  // (position, state, id) of every candidate of a run, by position. `id` is the task id when kept.
+  struct CandidateState {
+    int64_t position = 0;
+    v1::Candidate::State state = v1::Candidate::STATE_PENDING;
+    std::string task_id;
+  };
+  virtual Result<std::vector<CandidateState>> CandidateStates(const std::string& run_id) = 0;
+  // Turns kept candidates beyond `position_max` into surplus (tasks not listed), and surplus ones
+  // below it into kept: the choice of --tasks-max.
+  virtual Status SelectUpTo(const std::string& run_id, int64_t position_max) = 0;
+  // Id of another kept task (lower position of this run, or any other run) with the same solution
+  // patch and graded tests; empty when there is none.
+  virtual Result<std::string> FindDuplicate(const v1::Candidate& candidate) = 0;
+
+  // Kept and rejected rows; `where` is an SQLite expression over the view `task_view` (columns: id,
+  // category, language, source, commit_sha, kept, reason, prompt, licence, fail_to_pass,
+  // pass_to_pass, mutation_score, created_ms, and "commit" as an alias), run under an authorizer
+  // that lets it only read that view. INVALID_ARGUMENT with SQLite's words when it does not
+  // parse. Order: kept first, then by source, run and position.
+  enum class Which { kAll, kKept, kRejected };
+  virtual Result<std::vector<ListRow>> List(Which which, const std::string& where) = 0;
+  virtual Result<std::vector<FunnelRow>> Funnel() = 0;
+
+  // By id, or by a prefix of at least 6 digits that names one alone. NOT_FOUND; INVALID_ARGUMENT
+  // when ambiguous.
+  virtual Result<v1::Candidate> FindById(const std::string& id) = 0;
+  virtual Result<std::vector<StageRow>> Stages(const v1::Candidate& candidate) = 0;
+  virtual Result<std::vector<std::string>> KeptTaskIds(const std::string& where) = 0;
+
+  virtual Result<std::optional<EnvironmentRow>> FindEnvironment(const std::string& key) = 0;
+  virtual Status PutEnvironment(const EnvironmentRow& row) = 0;
+
+  // Reads every blob and every reference. Finds damage; changes nothing.
+  virtual Result<CheckReport> Check() = 0;
+  // Removes blobs that nothing refers to and that are older than an hour, and empties the cache.
+  virtual Result<CollectReport> Collect() = 0;
+};
+
+}  // namespace taskmint::datasets
+
+#endif  // TASKMINT_DATASETS_STORE_H_

@@ -1,0 +1,187 @@
+// Everything that depends on a repository's language, behind one interface.
+#ifndef TASKMINT_ENVIRONMENTS_REPOSITORY_LANGUAGE_DRIVER_H_
+#define TASKMINT_ENVIRONMENTS_REPOSITORY_LANGUAGE_DRIVER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/base/file_tree.h"
+#include "proto/base/status.h"
+#include "proto/environment.pb.h"
+#include "proto/job.pb.h"
+#include "sandbox/sandbox.h"
+
+namespace taskmint::environments {
+
+// What a path of the repository is to the grader.
+enum class PathRole {
+  kSource,    // code that a solution may change
+  kTest,      // a test, or data below a test folder: always the fix commit's
+  kSteering,  // steers the test runner (conftest.py, pytest.ini, ...): always the fix commit's
+  kOther,     // documentation, change logs, ...: part of a solution, but never code
+};
+
+// A recipe: what an environment is made of, before it is made. Equal keys give equal environments.
+struct EnvironmentRecipe {
+  // SHA-256 over the base, the driver's version and everything below.
+  std::string key;
+  // For people: the interpreter and the resolved packages, one a line.
+  std::string description;
+  // For the driver: opaque text that Build reads.
+  std::string recipe;
+};
+
+// A built environment on this machine.
+struct BuiltEnvironment {
+  std::vector<sandbox::Mount> layers;  // read-only trees on the host
+};
+
+// A layer as Build returns it.
+struct BuiltLayer {
+  std::string mount_path;
+  FileTree tree;
+};
+
+// One test run to make.
+struct TestRun {
+  // Test files to run, relative; empty: the whole suite.
+  std::vector<std::string> files;
+  // Draws the order of modules, and of tests within them, when set.
+  std::optional<uint64_t> shuffle_seed;
+  // Files of this run alone (sentinels), put over the session's tree and gone after the run.
+  FileTree added;
+  int64_t wall_ms_max = 600'000;
+};
+
+// What a test run left behind. The verifier judges it; nothing here is trusted.
+struct TestRunOutput {
+  sandbox::Ending ending = sandbox::Ending::kExited;
+  int exit_code = 0;
+  int signal = 0;
+  // JUnit XML (for pytest junit_family xunit1); nothing when the run left none.
+  std::optional<std::string> junit_xml;
+  // Standard output and error, cut at 256 KiB.
+  std::string log;
+  int64_t wall_ms = 0;
+  int64_t cpu_ms = 0;
+};
+
+// One sandbox holding one state of the repository (one patch). Runs fork from one warm runner and
+// each starts from the same files. Not thread-safe.
+class TestSession {
+ public:
+  virtual ~TestSession() = default;
+  // Errors are of the sandbox boundary and mean: no verdict. Whatever the code under test does is
+  // a TestRunOutput.
+  virtual Result<TestRunOutput> Run(const TestRun& run, std::stop_token stop) = 0;
+};
+
+// A test of known outcome that the verifier adds to a run.
+struct SentinelFile {
+  std::string path;
+  std::string content;
+  // Test id -> expected status name: "passed", "failed", "error" or "skipped".
+  std::map<std::string, std::string> expected;
+};
+
+// A damaged or a cheating solution: the state of the repository that the "agent" leaves behind.
+struct AlteredSolution {
+  std::string name;  // "condition inverted at src/a.py:12", "conftest"
+  FileTree tree;
+};
+
+// What a cheater may know: more than any agent does.
+struct CheaterMaterial {
+  const FileTree& parent_tree;
+  const FileTree& gold_tree;
+  // Tests and steering files of the fix.
+  const FileTree& overlay;
+  std::vector<std::string> expected_ids;
+  std::vector<std::string> graded_files;
+};
+
+// Where a driver works.
+struct DriverContext {
+  sandbox::SandboxHost& sandboxes;
+  sandbox::BaseLayer base;
+  // Host folder for read-only caches shared by builds (downloads made without running foreign
+  // code); made when absent.
+  std::string cache_path;
+};
+
+// One language. Stateless and thread-safe.
+class LanguageDriver {
+ public:
+  virtual ~LanguageDriver() = default;
+
+  // "python".
+  virtual std::string_view language() const = 0;
+  // Whether a repository with these files is of this language.
+  virtual bool Detect(const FileTree& tree) const = 0;
+  virtual PathRole RoleOf(std::string_view path) const = 0;
+  // Whether `path` is a file that the runner collects tests from.
+  virtual bool IsTestFile(std::string_view path) const = 0;
+  // Steering files among `solution`'s that do not stand in `reference` (the fix's files): they are
+  // removed before grading. Covers files that would shadow the runner or the standard library.
+  virtual std::vector<std::string> ForeignSteering(const FileTree& solution,
+                                                   const FileTree& reference) const = 0;
+
+  // Finds out what the environment of `tree` at `commit_time_s` is made of. May use the network
+  // through the allow-list proxy. Errors (environment): FAILED_PRECONDITION when the dependencies
+  // cannot be resolved (says which), UNAVAILABLE when the network is away.
+  virtual Result<EnvironmentRecipe> Resolve(const DriverContext& context, const FileTree& tree,
+                                            int64_t commit_time_s,
+                                            const v1::RepositorySettings& settings,
+                                            std::stop_token stop) const = 0;
+  // Builds the layers of a recipe; two builds give equal trees. Same errors; DEADLINE_EXCEEDED
+  // when a step hangs.
+  virtual Result<std::vector<BuiltLayer>> Build(const DriverContext& context,
+                                                const EnvironmentRecipe& recipe,
+                                                const FileTree& tree,
+                                                const v1::RepositorySettings& settings,
+                                                std::stop_token stop) const = 0;
+
+  // Opens a sandbox over `environment` with `tree` in it, the runner warmed.
+  virtual Result<std::unique_ptr<TestSession>> OpenSession(
+      sandbox::SandboxHost& sandboxes, const v1::RepositoryEnvironment& environment,
+      const BuiltEnvironment& built, const FileTree& tree, std::stop_token stop) const = 0;
+
+  // Node id of a JUnit test case, from its attributes; `is_file` tells which paths exist. Empty
+  // when it cannot be told.
+  virtual std::string TestId(std::string_view junit_file, std::string_view junit_class,
+                             std::string_view junit_name,
+                             const FileTree& tree) const = 0;
+
+  // Sentinels to stand beside `graded_files`, drawn from `draw`: at least one must pass, one fail
+  // and one be in error; named like the tests in `overlay`.
+  virtual std::vector<SentinelFile> DrawSentinels(const FileTree& overlay,
+                                                  const std::vector<std::string>& graded_files,
+                                                  uint64_t draw) const = 0;
+
+  // Damaged versions of the reference solution: code hunks dropped in turn, conditions inverted,
+  // constants changed; at most `mutants_max`, chosen by `seed`. Never equal to the parent or to
+  // the gold tree. Parses the code inside a sandbox.
+  virtual Result<std::vector<AlteredSolution>> Mutants(sandbox::SandboxHost& sandboxes,
+                                                       const FileTree& parent_tree,
+                                                       const FileTree& gold_tree, uint64_t seed,
+                                                       int64_t mutants_max,
+                                                       std::stop_token stop) const = 0;
+
+  // Attempts to pass without solving; each must score 0.
+  virtual std::vector<AlteredSolution> Cheaters(const CheaterMaterial& material) const = 0;
+};
+
+// Every driver, in order of detection. Static lifetime.
+const std::vector<const LanguageDriver*>& Drivers();
+// By its language; null when unknown.
+const LanguageDriver* FindDriver(std::string_view language);
+
+}  // namespace taskmint::environments
+
+#endif  // TASKMINT_ENVIRONMENTS_REPOSITORY_LANGUAGE_DRIVER_H_

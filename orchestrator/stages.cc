@@ -1,0 +1,3 @@
+#include "datasets/store.h"
+#include "sandbox/proxy.h"
+#include "verifier/gate.h"

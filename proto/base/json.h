@@ -1,0 +1,26 @@
+// JSON that never throws: parsing foreign bytes with limits, printing any bytes.
+#ifndef TASKMINT_PROTO_BASE_JSON_H_
+#define TASKMINT_PROTO_BASE_JSON_H_
+
+#include <google/protobuf/message.h>
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "proto/base/status.h"
+
+namespace taskmint {
+
+// INVALID_ARGUMENT (config) when `text` is not one JSON value or nests deeper than 100.
+Result<nlohmann::json> ParseJson(std::string_view text);
+
+// Compact, or indented by two spaces when `pretty`; malformed UTF-8 becomes U+FFFD.
+std::string DumpJson(const nlohmann::json& value, bool pretty = false);
+
+// A record as JSON with its field names as in the .proto file.
+std::string RecordToJson(const google::protobuf::Message& record, bool pretty = false);
+
+}  // namespace taskmint
+
+#endif  // TASKMINT_PROTO_BASE_JSON_H_

@@ -1,0 +1,26 @@
+// Text from outside, made safe for protobuf strings, JSON and terminals.
+#ifndef TASKMINT_PROTO_BASE_UTF8_H_
+#define TASKMINT_PROTO_BASE_UTF8_H_
+
+#include <string>
+#include <string_view>
+
+namespace taskmint {
+
+// True for well-formed UTF-8 (Unicode 15, table 3-7).
+bool IsUtf8(std::string_view bytes);
+
+// `bytes` with every malformed sequence replaced by U+FFFD.
+std::string ToUtf8(std::string_view bytes);
+
+// ToUtf8, with control characters other than newline and tab written as \xNN: what may be printed
+// to a terminal whatever a hostile repository put into it.
+std::string Printable(std::string_view bytes);
+
+// At most `bytes_max` bytes: head and tail with a line in between that says how much was cut.
+// Cuts at character boundaries where the text is UTF-8.
+std::string CutMiddle(std::string_view text, size_t bytes_max);
+
+}  // namespace taskmint
+
+#endif  // TASKMINT_PROTO_BASE_UTF8_H_

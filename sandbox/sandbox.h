@@ -1,0 +1,205 @@
+// A sandbox: a place to run something untrusted, with an agent of ours inside as PID 1.
+#ifndef TASKMINT_SANDBOX_SANDBOX_H_
+#define TASKMINT_SANDBOX_SANDBOX_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/base/file_tree.h"
+#include "proto/base/status.h"
+
+namespace taskmint::sandbox {
+
+// Limits of a sandbox. Every limit is enforced; 0 is not "unlimited" but invalid.
+struct Limits {
+  // Processes and threads alive at once.
+  int64_t processes_max = 256;
+  // Memory of all processes and file systems in bytes, where cgroups are ours to make; address
+  // space of each process elsewhere.
+  int64_t memory_bytes_max = int64_t{4} << 30;
+  // Size of each writable file system in memory (work folder, /tmp) in bytes.
+  int64_t disk_bytes_max = int64_t{1} << 30;
+  // Size of any one file in bytes.
+  int64_t file_bytes_max = int64_t{1} << 30;
+  int64_t open_files_max = 1024;
+};
+
+// A folder or file of the host shown inside.
+struct Mount {
+  // Absolute, on the host.
+  std::string host_path;
+  // Absolute, inside.
+  std::string inside_path;
+  // False: read-only. True only for a folder that no other sandbox reads.
+  bool writable = false;
+};
+
+// What a sandbox may reach.
+struct Network {
+  enum class Mode {
+    // Nothing: an empty network namespace with a loopback of its own.
+    kNone,
+    // HTTP and HTTPS through the allow-list proxy only, at http://127.0.0.1:3128 inside; the
+    // variables http_proxy, https_proxy, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are set.
+    kProxy,
+  };
+  Mode mode = Mode::kNone;
+  // Host path of the proxy's unix socket (Proxy::socket_path()); kProxy only.
+  std::string proxy_socket_path;
+};
+
+// What to open. The root is the host's /usr read-only (with /bin, /lib, /lib64, /sbin as on the
+// host) and the few files of /etc that programs need (ld.so.cache, passwd and group of our own,
+// alternatives, ssl certificates when the network is kProxy); /proc, /dev, an empty /tmp and an
+// empty work folder on tmpfs. PATH=/usr/bin:/bin, LANG=C.UTF-8, TZ=UTC, HOME=/tmp, and nothing
+// else of the caller's environment.
+struct SandboxSpec {
+  // Absolute path of the writable work folder, a tmpfs.
+  std::string work_path = "/work";
+  std::vector<Mount> mounts;
+  // Absolute paths hidden under an empty read-only folder. Those the host lacks are ignored. The
+  // default hides what the package list does not describe, and Python packages of the host.
+  std::vector<std::string> masked_paths = DefaultMaskedPaths();
+  // Added to, or replacing, the variables above.
+  std::map<std::string, std::string> variables;
+  Network network;
+  Limits limits;
+
+  static std::vector<std::string> DefaultMaskedPaths();
+};
+
+// How a command ended.
+enum class Ending {
+  kExited,       // by itself: exit_code holds
+  kSignalled,    // by a signal: signal holds
+  kWallTime,     // killed at wall_ms_max
+  kOutput,       // killed because it wrote more than output_bytes_max
+  kMemory,       // killed by the sandbox's memory limit
+  kCancelled,    // by the stop token
+};
+std::string_view EndingName(Ending ending);  // "exited", "signalled", "wall-time", ...
+
+struct Command {
+  // argv[0] is looked up on the sandbox's PATH. Not empty.
+  std::vector<std::string> argv;
+  // Absolute folder inside; empty: the work folder.
+  std::string folder;
+  // Added to the sandbox's variables.
+  std::map<std::string, std::string> variables;
+  // Bytes given to standard input.
+  std::string input;
+  int64_t wall_ms_max = 600'000;
+  // Standard output and error each; beyond it head and tail are kept and the cut is said, and the
+  // command goes on, unless more than 64 times as much was written (kOutput).
+  int64_t output_bytes_max = 1 << 20;
+};
+
+// What a command did. A non-zero exit is a value, not an error.
+struct CommandResult {
+  Ending ending = Ending::kExited;
+  int exit_code = 0;
+  int signal = 0;
+  std::string output;
+  std::string error_output;
+  int64_t wall_ms = 0;
+  // User and system time of the command and its children in milliseconds.
+  int64_t cpu_ms = 0;
+};
+
+// A long-running process spoken to in lines, such as a warm test runner. Its standard input and
+// output are ours; its standard error is kept up to 1 MiB. Not thread-safe. Destroying it kills it.
+class LineProcess {
+ public:
+  virtual ~LineProcess() = default;
+  // Sends `line` and a newline. UNAVAILABLE (sandbox) once the process has ended.
+  virtual Status WriteLine(std::string_view line) = 0;
+  // The next line without its newline, at most 1 MiB. DEADLINE_EXCEEDED (sandbox) after
+  // wall_ms_max, UNAVAILABLE when the process ended first, CANCELLED by the token.
+  virtual Result<std::string> ReadLine(int64_t wall_ms_max, std::stop_token stop) = 0;
+  // Standard error so far (tail).
+  virtual std::string error_output() = 0;
+};
+
+// Limits of what is taken out of a sandbox.
+struct CollectLimits {
+  int64_t files_max = 200'000;
+  int64_t bytes_max = int64_t{2} << 30;
+};
+
+// One open sandbox. One thread uses it at a time. Everything inside dies with it, and with this
+// process, however it dies. Errors are of the sandbox boundary; after one the sandbox is unusable,
+// except where noted.
+class Sandbox {
+ public:
+  // Kills everything inside and waits until it is gone.
+  virtual ~Sandbox() = default;
+
+  // Runs a command to its end. Errors: INVALID_ARGUMENT for an empty argv, NOT_FOUND when the
+  // program does not exist (the sandbox stays usable), UNAVAILABLE when the sandbox died.
+  virtual Result<CommandResult> Run(const Command& command, std::stop_token stop) = 0;
+
+  // Starts a long-running process. command.input and wall_ms_max are ignored.
+  virtual Result<std::unique_ptr<LineProcess>> Start(const Command& command) = 0;
+
+  // Writes a tree below the absolute folder `path`, creating folders, replacing what is in the
+  // way; file times are set to `modified_s` (seconds since the epoch) so that equal trees look
+  // equal. Never follows a symbolic link that was there before. RESOURCE_EXHAUSTED when the file
+  // system is full.
+  virtual Status Put(const FileTree& tree, std::string_view path, int64_t modified_s) = 0;
+
+  // Removes files or folders (absolute paths); what is absent is fine.
+  virtual Status Remove(const std::vector<std::string>& paths) = 0;
+
+  // Empties a folder.
+  virtual Status Clear(std::string_view path) = 0;
+
+  // One regular file's bytes. NOT_FOUND (usable), RESOURCE_EXHAUSTED above bytes_max (usable),
+  // FAILED_PRECONDITION when it is not a regular file (usable). Follows no symbolic link.
+  virtual Result<std::string> Get(std::string_view path, int64_t bytes_max) = 0;
+
+  // The regular files and symbolic links below a folder; anything else is left out. Follows no
+  // link. RESOURCE_EXHAUSTED beyond the limits (usable).
+  virtual Result<FileTree> Collect(std::string_view path, const CollectLimits& limits) = 0;
+
+  // Kills every process inside but the agent, and waits for them.
+  virtual Status KillAll() = 0;
+};
+
+// Opens sandboxes. Thread-safe; one for the whole process.
+class SandboxHost {
+ public:
+  virtual ~SandboxHost() = default;
+  // UNAVAILABLE (sandbox) with what to do about it when this machine cannot isolate, ABORTED when
+  // it may work next time, INVALID_ARGUMENT for a spec that contradicts itself.
+  virtual Result<std::unique_ptr<Sandbox>> Open(const SandboxSpec& spec, std::stop_token stop) = 0;
+};
+
+// Bubblewrap as an unprivileged user (as root: as a uid of its own), seccomp, cgroups where they
+// can be made. UNAVAILABLE with the mend when bubblewrap is missing or namespaces are refused.
+Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost();
+
+// One thing that isolation needs, as found on this machine; for `taskmint doctor`.
+struct Finding {
+  std::string name;    // "user namespaces"
+  bool ok = false;
+  std::string detail;  // what was found
+  std::string mend;    // what to run or set, when not ok
+};
+std::vector<Finding> ExamineHost();
+
+// Digest and name of the base layer: SHA-256 over the sorted "name version architecture" lines of
+// the host's package list. UNAVAILABLE when the host has none.
+struct BaseLayer {
+  std::string package_list_digest;
+  std::string name;
+};
+Result<BaseLayer> ReadBaseLayer();
+
+}  // namespace taskmint::sandbox
+
+#endif  // TASKMINT_SANDBOX_SANDBOX_H_
