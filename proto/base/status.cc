@@ -39,6 +39,7 @@ std::string Status::ToString() const {
 bool Status::transient() const {
   const bool outside = boundary_ == Boundary::kSandbox || boundary_ == Boundary::kModel ||
                        boundary_ == Boundary::kStore;
+  if (boundary_ == Boundary::kEnvironment) return code_ == Code::kUnavailable;
   return outside && (code_ == Code::kUnavailable || code_ == Code::kAborted ||
                      code_ == Code::kResourceExhausted || code_ == Code::kDeadlineExceeded);
 }

@@ -59,7 +59,8 @@ class [[nodiscard]] Status {
   // "NOT_FOUND (store): no task 12ab".
   std::string ToString() const;
   // True where another try may succeed with nothing changed: UNAVAILABLE, ABORTED,
-  // RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED at the sandbox, model or store boundary.
+  // RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED at the sandbox, model or store boundary, and UNAVAILABLE
+  // at the environment boundary (the network is away).
   bool transient() const;
 
  private:
