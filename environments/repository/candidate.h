@@ -38,7 +38,8 @@ struct CandidateQuery {
   ReadLimits limits;
 };
 
-// A commit that touches both source and tests of the driver's language.
+// A commit that touches both source and tests of the driver's language: a commit with one parent,
+// or the merge commit of a pull request in `issues`, against its first parent.
 struct CandidateCommit {
   std::string sha;
   std::string parent_sha;
@@ -49,7 +50,8 @@ struct CandidateCommit {
 // so that it is rejected with its reason. Cost: one tree difference a commit.
 Result<std::vector<CandidateCommit>> FindCandidates(GitRepository& repository,
                                                     const LanguageDriver& driver,
-                                                    const CandidateQuery& query);
+                                                    const CandidateQuery& query,
+                                                    const std::vector<IssueRecord>& issues);
 
 // A candidate, read: the trees, split by role.
 struct Proposal {

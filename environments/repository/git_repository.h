@@ -43,7 +43,7 @@ struct ReadLimits {
 
 // One open repository. Not thread-safe: open one a thread. Errors (environment boundary):
 // NOT_FOUND for a missing object (that commit alone is unusable), RESOURCE_EXHAUSTED beyond a
-// limit, DATA_LOSS for a damaged one.
+// limit, DATA_LOSS for a damaged or hostile one.
 class GitRepository {
  public:
   virtual ~GitRepository() = default;
@@ -55,8 +55,8 @@ class GitRepository {
 
   // SHA of HEAD, detached or not; FAILED_PRECONDITION when there is no commit.
   virtual Result<std::string> Head() = 0;
-  // Non-merge commits with exactly one parent that are reachable from `head`, newest first; walks
-  // over missing parents (shallow clones, missing objects) without failing.
+  // Every commit reachable from `head`, merges included, newest first by commit time. Missing or
+  // damaged ancestors (shallow clones, missing objects) are walked around without failing.
   virtual Result<std::vector<CommitInfo>> Commits(const std::string& head) = 0;
   virtual Result<CommitInfo> ReadCommit(const std::string& sha) = 0;
   // Paths that differ between two commits' trees, sorted by path.

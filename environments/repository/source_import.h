@@ -25,7 +25,7 @@ struct ImportedSource {
 // INVALID_ARGUMENT for other schemes, with what to do instead; NOT_FOUND for no such path.
 Result<SourceKind> ClassifySource(const std::string& source);
 
-// A local repository is used where it lies. A bundle, a URL or a shallow clone is cloned by the git
+// A local repository, shallow or not, is used where it lies. A bundle or a URL is cloned by the git
 // program inside a sandbox into `folder`/source.git (kept if already complete; removed on failure).
 // Network: the URL's host alone, through the proxy. Errors (environment): UNAVAILABLE "no network",
 // NOT_FOUND, FAILED_PRECONDITION (sha256, empty), each saying what to do.
