@@ -61,6 +61,8 @@ struct Network {
 struct SandboxSpec {
   // Absolute path of the writable work folder, a tmpfs.
   std::string work_path = "/work";
+  // Further writable folders, each an empty tmpfs with the same limit ("/venv" while it is built).
+  std::vector<std::string> scratch_paths;
   std::vector<Mount> mounts;
   // Absolute paths hidden under an empty read-only folder. Those the host lacks are ignored. The
   // default hides what the package list does not describe, and Python packages of the host.
