@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -40,28 +41,43 @@ struct Observation {
   Trust trust = Trust::kNoVerdict;
   // Why, unless trusted: one sentence.
   std::string reason;
-  // By test id; the worst of duplicates.
+  // By test id; the worst of duplicates. Empty unless a report could be read.
   std::map<std::string, v1::TestStatus> tests;
   std::string log;
   int64_t wall_ms = 0;
   int64_t cpu_ms = 0;
 };
 
-// The state that is graded: `solution` without foreign steering files and removed paths, under the
-// overlay.
+// The state that is graded: `solution` without foreign steering files, removed paths, and test
+// files that the fix does not have, under the overlay.
 FileTree GradedState(const GradingBench& bench, const FileTree& solution);
 
-// A session over GradedState(solution), in which any number of runs can be observed.
+// A session over GradedState(solution), in which any number of runs can be observed. Not
+// thread-safe.
+//
+// What makes an observation trusted: every sentinel is reported, and as its file says; the exit
+// code is 1, as an honest run's with a failing sentinel is. Exit code 0, or a sentinel misreported,
+// or one left out while others are reported: forged. A run that did not exit by itself, left no
+// readable report, or was cut short (another exit code): no report. A whole-suite run may collect
+// from folders where the sentinels do not lie: when none is reported, their absence is no forgery
+// there. Graded runs always name their files.
 class Observer {
  public:
   // The session is opened by the first Observe.
   Observer(const GradingBench& bench, const FileTree& solution);
   ~Observer();
-  // One run of `files` (empty: the whole suite) with sentinels of its own beside them.
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+
+  // One run of `files` (empty: the whole suite) with sentinels of its own beside them. When the
+  // infrastructure fails, once more in a fresh sandbox.
   Observation Observe(const std::vector<std::string>& files, std::optional<uint64_t> shuffle_seed,
                       int64_t wall_ms_max, std::stop_token stop);
-  // TreeDigest of the graded state.
+  // TreeDigest of the graded state; computed when first asked for.
   const std::string& state_digest() const;
+  // Sandboxes opened and runs made so far.
+  int64_t sandboxes() const;
+  int64_t runs() const;
 
  private:
   struct Impl;
@@ -70,7 +86,10 @@ class Observer {
 
 // Judges an observation: pass (1) when every id of fail_to_pass, error_to_pass and pass_to_pass
 // passed; fail (0) else; forged (0) and no-verdict as observed. `state_digest` goes into the
-// verdict's digest. Every expected id is in `tests`, TEST_STATUS_MISSING when absent.
+// verdict's digest. `tests` are the expected ids and no others (unjudged tests may vary, and the
+// digest must not), TEST_STATUS_MISSING when absent; empty without a verdict. Components: "tests"
+// (weight 1, the score), and the shares "fail_to_pass" (error-to-pass included) and "pass_to_pass"
+// that passed (weight 0).
 v1::Verdict Judge(const Observation& observation, const v1::TestVerifier& expected,
                   const std::string& state_digest);
 
@@ -78,6 +97,8 @@ v1::Verdict Judge(const Observation& observation, const v1::TestVerifier& expect
 struct GradeResult {
   v1::Verdict verdict;
   std::string log;
+  int64_t sandboxes = 0;
+  int64_t runs = 0;
 };
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
                   const FileTree& solution, std::stop_token stop);

@@ -1,0 +1,137 @@
+#include "verifier/grading.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proto/base/record.h"
+#include "proto/base/utf8.h"
+
+namespace taskmint::verifier {
+namespace {
+
+using environments::PathRole;
+using google::protobuf::RepeatedPtrField;
+using Trust = Observation::Trust;
+
+constexpr int64_t kWallMsMax = 600'000;
+
+// How many of `ids` passed; every one becomes a TestResult.
+int CountPassed(const RepeatedPtrField<std::string>& ids, const char* role,
+                const Observation& observation, v1::Verdict& verdict) {
+  int passed = 0;
+  for (const std::string& id : ids) {
+    const auto found = observation.tests.find(id);
+    auto* result = verdict.add_tests();
+    result->set_id(id);
+    result->set_role(role);
+    result->set_status(found == observation.tests.end() ? v1::TEST_STATUS_MISSING : found->second);
+    passed += result->status() == v1::TEST_STATUS_PASSED ? 1 : 0;
+  }
+  return passed;
+}
+
+void AddComponent(v1::Verdict& verdict, const char* name, double value, double weight) {
+  auto* component = verdict.add_components();
+  component->set_name(name);
+  component->set_value(value);
+  component->set_weight(weight);
+}
+
+double Share(int part, int whole) {
+  return whole == 0 ? 1.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+// "2 of 9 tests did not pass: a (failed), b (missing)".
+std::string FailureReason(const v1::Verdict& verdict, int failed) {
+  std::string reason = std::to_string(failed) + " of " + std::to_string(verdict.tests_size()) +
+                       " tests did not pass: ";
+  int named = 0;
+  for (const auto& test : verdict.tests()) {
+    if (test.status() == v1::TEST_STATUS_PASSED) continue;
+    if (named == 3) {
+      reason += ", ...";
+      break;
+    }
+    reason += (named++ == 0 ? "" : ", ") + test.id();
+  }
+  return CutMiddle(Printable(reason), 600);
+}
+
+}  // namespace
+
+FileTree GradedState(const GradingBench& bench, const FileTree& solution) {
+  FileTree state = solution;
+  for (const std::string& path : bench.driver.ForeignSteering(solution, bench.overlay)) {
+    state.Remove(path);
+  }
+  for (const std::string& path : bench.removed_paths) state.Remove(path);
+  for (const auto& [path, entry] : solution.files()) {
+    const PathRole role = bench.driver.RoleOf(path);
+    const bool fixed = role == PathRole::kTest || role == PathRole::kSteering;
+    if (fixed && !bench.overlay.Contains(path)) state.Remove(path);
+  }
+  state.Overlay(bench.overlay);
+  return state;
+}
+
+v1::Verdict Judge(const Observation& observation, const v1::TestVerifier& expected,
+                  const std::string& state_digest) {
+  v1::Verdict verdict;
+  verdict.set_wall_ms(observation.wall_ms);
+  verdict.set_cpu_ms(observation.cpu_ms);
+  verdict.set_reason(observation.reason);
+  if (observation.trust == Trust::kNoVerdict) {
+    verdict.set_state(v1::Verdict::STATE_NO_VERDICT);
+    return verdict;
+  }
+  int to_pass = CountPassed(expected.fail_to_pass(), "fail-to-pass", observation, verdict);
+  to_pass += CountPassed(expected.error_to_pass(), "error-to-pass", observation, verdict);
+  const int stayed = CountPassed(expected.pass_to_pass(), "pass-to-pass", observation, verdict);
+  const int failed = verdict.tests_size() - to_pass - stayed;
+  std::sort(verdict.mutable_tests()->pointer_begin(), verdict.mutable_tests()->pointer_end(),
+            [](const auto* a, const auto* b) { return a->id() < b->id(); });
+  const bool trusted = observation.trust == Trust::kTrusted;
+  // A record that expects nothing proves nothing.
+  const bool passed = trusted && failed == 0 && verdict.tests_size() > 0;
+  if (observation.trust == Trust::kForged) {
+    verdict.set_state(v1::Verdict::STATE_FORGED);
+  } else {
+    verdict.set_state(passed ? v1::Verdict::STATE_PASS : v1::Verdict::STATE_FAIL);
+  }
+  if (passed) {
+    verdict.set_reason("all " + std::to_string(verdict.tests_size()) + " tests passed");
+  } else if (trusted) {
+    verdict.set_reason(FailureReason(verdict, failed));
+  }
+  verdict.set_score(passed ? 1.0 : 0.0);
+  AddComponent(verdict, "tests", verdict.score(), 1);
+  const int targets = expected.fail_to_pass_size() + expected.error_to_pass_size();
+  AddComponent(verdict, "fail_to_pass", trusted ? Share(to_pass, targets) : 0, 0);
+  AddComponent(verdict, "pass_to_pass", trusted ? Share(stayed, expected.pass_to_pass_size()) : 0,
+               0);
+  verdict.set_digest(VerdictDigest(verdict, state_digest));
+  return verdict;
+}
+
+GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
+                  const FileTree& solution, std::stop_token stop) {
+  Observer observer(bench, solution);
+  const int64_t limit = bench.environment.limits().wall_ms_max();
+  const std::vector<std::string> files(expected.graded_files().begin(),
+                                       expected.graded_files().end());
+  GradeResult result;
+  if (files.empty()) {
+    result.verdict.set_state(v1::Verdict::STATE_NO_VERDICT);
+    result.verdict.set_reason("the task names no test files to grade");
+    return result;
+  }
+  const Observation observation =
+      observer.Observe(files, std::nullopt, limit > 0 ? limit : kWallMsMax, stop);
+  result.verdict = Judge(observation, expected, observer.state_digest());
+  result.log = observation.log;
+  result.sandboxes = observer.sandboxes();
+  result.runs = observer.runs();
+  return result;
+}
+
+}  // namespace taskmint::verifier

@@ -1,0 +1,280 @@
+#include <string.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "proto/base/random.h"
+#include "proto/base/utf8.h"
+#include "verifier/grading.h"
+#include "verifier/junit.h"
+
+namespace taskmint::verifier {
+namespace {
+
+using environments::SentinelFile;
+using environments::TestRun;
+using environments::TestRunOutput;
+using Trust = Observation::Trust;
+
+v1::TestStatus StatusOfName(std::string_view name) {
+  if (name == "passed") return v1::TEST_STATUS_PASSED;
+  if (name == "failed") return v1::TEST_STATUS_FAILED;
+  if (name == "error") return v1::TEST_STATUS_ERROR;
+  if (name == "skipped") return v1::TEST_STATUS_SKIPPED;
+  return v1::TEST_STATUS_UNSPECIFIED;
+}
+
+std::string_view NameOfStatus(v1::TestStatus status) {
+  switch (status) {
+    case v1::TEST_STATUS_PASSED:
+      return "passed";
+    case v1::TEST_STATUS_FAILED:
+      return "failed";
+    case v1::TEST_STATUS_ERROR:
+      return "error";
+    case v1::TEST_STATUS_SKIPPED:
+      return "skipped";
+    default:
+      return "missing";
+  }
+}
+
+int Severity(v1::TestStatus status) {
+  switch (status) {
+    case v1::TEST_STATUS_ERROR:
+      return 3;
+    case v1::TEST_STATUS_FAILED:
+      return 2;
+    case v1::TEST_STATUS_SKIPPED:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+// Why a run that did not exit by itself has no report; nothing when it exited.
+std::optional<std::string> Interruption(const TestRunOutput& output, int64_t wall_ms_max) {
+  switch (output.ending) {
+    case sandbox::Ending::kExited:
+      return std::nullopt;
+    case sandbox::Ending::kSignalled: {
+      const char* name = ::sigabbrev_np(output.signal);
+      return "killed by signal " + std::to_string(output.signal) +
+             (name == nullptr ? "" : std::string(" (SIG") + name + ")");
+    }
+    case sandbox::Ending::kWallTime:
+      return "ran past " + std::to_string((wall_ms_max + 999) / 1000) + " s";
+    case sandbox::Ending::kOutput:
+      return std::string("wrote more output than allowed");
+    case sandbox::Ending::kMemory:
+      return std::string("used more memory than allowed");
+    case sandbox::Ending::kCancelled:
+      return std::string("cancelled");
+  }
+  return std::string("ended in an unknown way");
+}
+
+// Removes a sentinel file's tests from `tests` and compares them with what they must be.
+struct SentinelCheck {
+  int misreported = 0;
+  int missing = 0;
+  int reported = 0;
+  std::string first;  // what is wrong with the first wrong one
+};
+
+void CheckSentinel(const SentinelFile& sentinel, std::map<std::string, v1::TestStatus>& tests,
+                   SentinelCheck& check) {
+  for (const auto& [id, name] : sentinel.expected) {
+    const auto found = tests.find(id);
+    const bool missing = found == tests.end();
+    const bool right = !missing && found->second == StatusOfName(name);
+    check.missing += missing ? 1 : 0;
+    check.reported += missing ? 0 : 1;
+    check.misreported += !missing && !right ? 1 : 0;
+    if (!right && check.first.empty()) {
+      check.first = "a test that must be " + name + " was reported " +
+                    std::string(missing ? "missing" : NameOfStatus(found->second));
+    }
+    if (!missing) tests.erase(found);
+  }
+  // Whatever else is reported of the file, such as a collection error, is the verifier's as well.
+  for (auto it = tests.lower_bound(sentinel.path);
+       it != tests.end() && it->first.starts_with(sentinel.path);) {
+    it = tests.erase(it);
+  }
+}
+
+// Trust and reason from the sentinels and the exit code.
+void JudgeTrust(const SentinelCheck& check, int exit_code, bool whole_suite,
+                Observation& observation) {
+  const bool unseen = check.reported == 0;
+  const std::string code = std::to_string(exit_code);
+  observation.trust = Trust::kForged;
+  if (check.misreported > 0) {
+    observation.reason = "the report is false: " + check.first;
+  } else if (unseen && whole_suite) {
+    observation.trust =
+        exit_code <= 1 && !observation.tests.empty() ? Trust::kTrusted : Trust::kNoReport;
+    if (observation.trust != Trust::kTrusted) {
+      observation.reason = "the run ended with exit code " + code + " and reported " +
+                           std::to_string(observation.tests.size()) + " tests";
+    }
+  } else if (exit_code == 0) {
+    observation.reason = "exit code 0, although a test that must fail was among the tests";
+  } else if (exit_code != 1) {
+    observation.trust = Trust::kNoReport;
+    observation.reason = "the run was cut short with exit code " + code;
+  } else if (check.missing > 0) {
+    observation.reason = "the report is incomplete: " + check.first;
+  } else {
+    observation.trust = Trust::kTrusted;
+  }
+}
+
+}  // namespace
+
+struct Observer::Impl {
+  const GradingBench& bench;
+  FileTree state;
+  std::unique_ptr<environments::TestSession> session;
+  std::string digest;
+  int64_t sandboxes = 0;
+  int64_t runs = 0;
+
+  Impl(const GradingBench& the_bench, FileTree the_state)
+      : bench(the_bench), state(std::move(the_state)) {}
+
+  // Test files that a run collects from, for sentinels to stand beside.
+  std::vector<std::string> FilesOf(const std::vector<std::string>& files) const {
+    if (!files.empty()) return files;
+    std::vector<std::string> all;
+    for (const auto& [path, entry] : state.files()) {
+      if (bench.driver.IsTestFile(path)) all.push_back(path);
+    }
+    return all;
+  }
+
+  // Sentinels whose paths are free; empty when the driver cannot draw any.
+  std::vector<SentinelFile> Draw(const std::vector<std::string>& files) const {
+    for (int attempt = 0; attempt < 8; ++attempt) {
+      auto sentinels = bench.driver.DrawSentinels(bench.overlay, FilesOf(files), SystemRandom());
+      const bool taken =
+          std::any_of(sentinels.begin(), sentinels.end(), [&](const SentinelFile& sentinel) {
+            return state.Contains(sentinel.path) || !IsTreePath(sentinel.path);
+          });
+      if (!taken) return sentinels;
+    }
+    return {};
+  }
+
+  Observation Once(const std::vector<std::string>& files, std::optional<uint64_t> shuffle_seed,
+                   int64_t wall_ms_max, std::stop_token stop);
+  Observation Read(const TestRunOutput& output, const std::vector<SentinelFile>& sentinels,
+                   const TestRun& run);
+};
+
+Observation Observer::Impl::Once(const std::vector<std::string>& files,
+                                 std::optional<uint64_t> shuffle_seed, int64_t wall_ms_max,
+                                 std::stop_token stop) {
+  Observation observation;
+  if (session == nullptr) {
+    auto opened =
+        bench.driver.OpenSession(bench.sandboxes, bench.environment, bench.built, state, stop);
+    if (!opened.ok()) {
+      observation.reason = opened.status().message();
+      return observation;
+    }
+    session = std::move(opened).value();
+    ++sandboxes;
+  }
+  const std::vector<SentinelFile> sentinels = Draw(files);
+  if (sentinels.empty()) {
+    observation.reason = "no sentinels could be drawn for this repository";
+    return observation;
+  }
+  TestRun run;
+  run.files = files;
+  run.shuffle_seed = shuffle_seed;
+  run.wall_ms_max = wall_ms_max;
+  for (const SentinelFile& sentinel : sentinels) {
+    TASKMINT_CHECK(run.added.Set(sentinel.path, RegularFile(sentinel.content)).ok());
+    if (files.empty()) continue;
+    const auto place =
+        static_cast<std::ptrdiff_t>(Random(SystemRandom()).Below(run.files.size() + 1));
+    run.files.insert(run.files.begin() + place, sentinel.path);
+  }
+  ++runs;
+  auto output = session->Run(run, stop);
+  if (!output.ok() || output->ending == sandbox::Ending::kCancelled) {
+    session.reset();
+    observation.reason = output.ok() ? "cancelled" : output.status().message();
+    return observation;
+  }
+  return Read(*output, sentinels, run);
+}
+
+Observation Observer::Impl::Read(const TestRunOutput& output,
+                                 const std::vector<SentinelFile>& sentinels, const TestRun& run) {
+  Observation observation;
+  observation.log = output.log;
+  observation.wall_ms = output.wall_ms;
+  observation.cpu_ms = output.cpu_ms;
+  observation.trust = Trust::kNoReport;
+  if (const auto interruption = Interruption(output, run.wall_ms_max)) {
+    observation.reason = "the test run " + *interruption;
+    return observation;
+  }
+  if (!output.junit_xml.has_value()) {
+    observation.reason =
+        "the test run exited with code " + std::to_string(output.exit_code) + " before reporting";
+    return observation;
+  }
+  const auto report = ParseJUnit(*output.junit_xml);
+  if (!report.ok()) {
+    observation.reason = report.status().message();
+    return observation;
+  }
+  // TestId looks at the files of the run, which are the session's and the sentinels.
+  for (const auto& [path, entry] : run.added.files()) TASKMINT_CHECK(state.Set(path, entry).ok());
+  for (const JUnitCase& test : report->cases) {
+    std::string id = bench.driver.TestId(test.file, test.class_name, test.name, state);
+    if (id.empty()) continue;
+    const auto [place, fresh] = observation.tests.emplace(ToUtf8(id), test.status);
+    if (!fresh && Severity(test.status) > Severity(place->second)) place->second = test.status;
+  }
+  for (const auto& [path, entry] : run.added.files()) state.Remove(path);
+  SentinelCheck check;
+  for (const SentinelFile& sentinel : sentinels) {
+    CheckSentinel(sentinel, observation.tests, check);
+  }
+  // Sentinels are listed in a run of named files.
+  const bool whole_suite = run.files.empty();
+  JudgeTrust(check, output.exit_code, whole_suite, observation);
+  return observation;
+}
+
+Observer::Observer(const GradingBench& bench, const FileTree& solution)
+    : impl_(std::make_unique<Impl>(bench, GradedState(bench, solution))) {}
+Observer::~Observer() = default;
+
+Observation Observer::Observe(const std::vector<std::string>& files,
+                              std::optional<uint64_t> shuffle_seed, int64_t wall_ms_max,
+                              std::stop_token stop) {
+  Observation observation = impl_->Once(files, shuffle_seed, wall_ms_max, stop);
+  if (observation.trust == Trust::kNoVerdict && !stop.stop_requested()) {
+    impl_->session.reset();
+    observation = impl_->Once(files, shuffle_seed, wall_ms_max, stop);
+  }
+  observation.reason = CutMiddle(Printable(observation.reason), 600);
+  return observation;
+}
+
+const std::string& Observer::state_digest() const {
+  if (impl_->digest.empty()) impl_->digest = TreeDigest(impl_->state);
+  return impl_->digest;
+}
+
+int64_t Observer::sandboxes() const { return impl_->sandboxes; }
+int64_t Observer::runs() const { return impl_->runs; }
+
+}  // namespace taskmint::verifier
