@@ -15,9 +15,9 @@ namespace taskmint::environments {
 
 // What a commit says of itself.
 struct CommitInfo {
-  std::string sha;                    // 40 hex digits
-  std::vector<std::string> parents;   // as recorded, present or not
-  std::string message;                // raw bytes
+  std::string sha;                   // 40 hex digits
+  std::vector<std::string> parents;  // as recorded, present or not
+  std::string message;               // raw bytes
   int64_t author_time_s = 0;
   int64_t commit_time_s = 0;
 };
@@ -68,6 +68,10 @@ class GitRepository {
   // URL of remote "origin" without credentials, or empty when there is none or it is a local path.
   virtual std::string OriginUrl() = 0;
 };
+
+// `url` without user, password, query and fragment, and with the scp form made an ssh:// URL; empty
+// for a local path and for what is no URL.
+std::string PublicUrl(std::string_view url);
 
 // A git-format unified diff (3 lines of context, binary hunks included) that turns `from` into
 // `to`; empty when they are equal. Made with libgit2 from the two trees' bytes alone.
