@@ -3,7 +3,7 @@
 #include <string>
 
 #include "proto/base/utf8.h"
-#include "re2/re2.h"
+#include <re2/re2.h>
 
 namespace taskmint::environments {
 namespace {

@@ -34,7 +34,9 @@ class FileTree {
 
   // INVALID_ARGUMENT for a path that breaks the rule above.
   Status Set(std::string_view path, FileEntry entry);
-  void Remove(std::string_view path) { if (auto it = files_.find(path); it != files_.end()) files_.erase(it); }
+  void Remove(std::string_view path) {
+    if (auto it = files_.find(path); it != files_.end()) files_.erase(it);
+  }
   // Null when absent.
   const FileEntry* Find(std::string_view path) const;
   bool Contains(std::string_view path) const { return Find(path) != nullptr; }
@@ -56,8 +58,9 @@ bool IsTreePath(std::string_view path);
 // Writes a tree as Directory records, children before parents: `emit(digest, bytes)` is called for
 // every Directory and every distinct file content. Returns the root's digest. Cost: one SHA-256
 // pass over the contents.
-std::string EmitTree(const FileTree& tree,
-                     const std::function<void(const std::string& digest, std::string_view bytes)>& emit);
+std::string EmitTree(
+    const FileTree& tree,
+    const std::function<void(const std::string& digest, std::string_view bytes)>& emit);
 
 // The digest that EmitTree returns, with nothing emitted.
 std::string TreeDigest(const FileTree& tree);

@@ -16,8 +16,8 @@ void SetLogLevel(LogLevel level);
 // "debug", "info", "warning", "error", "off"; false when `name` is none of them.
 bool SetLogLevel(std::string_view name);
 
-// Writes `event` and its fields, e.g. Log(kInfo, "stage done", {{"task", id}, {"stage", "oracle"}}).
-// Values are made printable. Never throws; thread-safe; one write(2) a line.
+// Writes `event` and its fields, e.g. Log(kInfo, "stage done", {{"task", id}, {"stage",
+// "oracle"}}). Values are made printable. Never throws; thread-safe; one write(2) a line.
 void Log(LogLevel level, std::string_view event,
          std::initializer_list<std::pair<std::string_view, std::string>> fields = {});
 

@@ -10,8 +10,8 @@
 namespace taskmint {
 
 Random::Random(uint64_t seed, std::string_view purpose)
-    : state_(std::stoull(
-          DigestBuilder().Add(std::to_string(seed)).Add(purpose).Hex().substr(0, 16), nullptr, 16)) {}
+    : state_(std::stoull(DigestBuilder().Add(std::to_string(seed)).Add(purpose).Hex().substr(0, 16),
+                         nullptr, 16)) {}
 
 uint64_t Random::Next() {
   state_ += 0x9e3779b97f4a7c15ULL;

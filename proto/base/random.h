@@ -1,4 +1,5 @@
-// Two kinds of randomness: drawn from a seed (reproducible), and from the system (sentinels, names).
+// Two kinds of randomness: drawn from a seed (reproducible), and from the system (sentinels,
+// names).
 #ifndef TASKMINT_PROTO_BASE_RANDOM_H_
 #define TASKMINT_PROTO_BASE_RANDOM_H_
 
@@ -8,7 +9,8 @@
 
 namespace taskmint {
 
-// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014, section 3): small, the same everywhere. Not for secrets.
+// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014, section 3): small, the same everywhere. Not for
+// secrets.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}

@@ -57,7 +57,8 @@ std::string MaskObservation(std::string_view text) {
       {{R"(/tmp/[A-Za-z0-9._/-]+)", RE2::Latin1}, "#TEMPORARY"},
   };
   std::string masked(text);
-  for (size_t i = 0; i < 5; ++i) RE2::GlobalReplace(&masked, masks[i].pattern, masks[i].replacement);
+  for (size_t i = 0; i < 5; ++i)
+    RE2::GlobalReplace(&masked, masks[i].pattern, masks[i].replacement);
   return masked;
 }
 

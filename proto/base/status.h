@@ -33,7 +33,17 @@ enum class Code {
 };
 
 // Where a failure was born. Exactly one a failure, set by whoever saw it first.
-enum class Boundary { kNone, kModel, kAgent, kTool, kSandbox, kEnvironment, kVerifier, kStore, kConfig };
+enum class Boundary {
+  kNone,
+  kModel,
+  kAgent,
+  kTool,
+  kSandbox,
+  kEnvironment,
+  kVerifier,
+  kStore,
+  kConfig
+};
 
 // "NOT_FOUND", "sandbox": the spelling used in logs, JSON and the store.
 std::string_view CodeName(Code code);
@@ -75,7 +85,8 @@ inline Status OkStatus() { return {}; }
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
   Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {  // NOLINT
     TASKMINT_CHECK(!std::get<1>(state_).ok());
   }
@@ -84,9 +95,18 @@ class [[nodiscard]] Result {
   // OK when there is a value.
   Status status() const { return ok() ? Status() : std::get<1>(state_); }
 
-  T& value() & { TASKMINT_CHECK(ok()); return std::get<0>(state_); }
-  const T& value() const& { TASKMINT_CHECK(ok()); return std::get<0>(state_); }
-  T&& value() && { TASKMINT_CHECK(ok()); return std::get<0>(std::move(state_)); }
+  T& value() & {
+    TASKMINT_CHECK(ok());
+    return std::get<0>(state_);
+  }
+  const T& value() const& {
+    TASKMINT_CHECK(ok());
+    return std::get<0>(state_);
+  }
+  T&& value() && {
+    TASKMINT_CHECK(ok());
+    return std::get<0>(std::move(state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
@@ -100,18 +120,18 @@ class [[nodiscard]] Result {
 }  // namespace taskmint
 
 // Returns the Status of `expression` from the enclosing function unless it is OK.
-#define TASKMINT_RETURN_IF_ERROR(expression)              \
-  do {                                                    \
+#define TASKMINT_RETURN_IF_ERROR(expression)                                            \
+  do {                                                                                  \
     if (::taskmint::Status tm_status = (expression); !tm_status.ok()) return tm_status; \
   } while (false)
 
 #define TASKMINT_CONCAT_INNER(a, b) a##b
 #define TASKMINT_CONCAT(a, b) TASKMINT_CONCAT_INNER(a, b)
 // TASKMINT_ASSIGN_OR_RETURN(auto value, Expression()): declares `value`, or returns the Status.
-#define TASKMINT_ASSIGN_OR_RETURN(declaration, expression)                        \
-  auto TASKMINT_CONCAT(tm_result_, __LINE__) = (expression);                      \
-  if (!TASKMINT_CONCAT(tm_result_, __LINE__).ok())                                \
-    return TASKMINT_CONCAT(tm_result_, __LINE__).status();                        \
+#define TASKMINT_ASSIGN_OR_RETURN(declaration, expression)   \
+  auto TASKMINT_CONCAT(tm_result_, __LINE__) = (expression); \
+  if (!TASKMINT_CONCAT(tm_result_, __LINE__).ok())           \
+    return TASKMINT_CONCAT(tm_result_, __LINE__).status();   \
   declaration = std::move(TASKMINT_CONCAT(tm_result_, __LINE__)).value()
 
 #endif  // TASKMINT_PROTO_BASE_STATUS_H_

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gmock/gmock.h"
+#include <gmock/gmock.h>
 #include "tests/environments/git_fixture.h"
 
 namespace taskmint::environments {
