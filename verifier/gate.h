@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "environments/repository/candidate.h"
@@ -22,6 +23,8 @@ namespace taskmint::verifier {
 // Attempt.log_digest.
 using AttemptLogs = std::map<std::string, std::string>;
 
+// Every evidence has the values `runs` and `sandboxes` where something was run. Verdicts of
+// attempts name no tests: the expected ids stand in the task, the rest in the logs.
 struct GateResult {
   v1::Evidence evidence;
   AttemptLogs logs;
@@ -40,38 +43,74 @@ struct GateSettings {
 };
 
 // Schema, limits, secrets, host paths, licence and provenance of what is known before anything
-// runs. Rejects with what is wrong.
-GateResult LintGate(const environments::Proposal& proposal);
+// runs. Rejects with what is wrong. Looked at are the prompt, what the patch adds, and the
+// overlay's files that the fix added or changed: the rest of the repository was public before.
+// `host_paths` are this machine's (the source, the store); the user's home is always one.
+GateResult LintGate(const environments::Proposal& proposal,
+                    const std::vector<std::string>& host_paths = {});
 
-// Runs the tests before and after the fix: graded files once before, and three times after (one
-// shuffled), then the whole suite before and after. Fills the verifier record.
+// Runs the tests before and after the fix: graded files once before, and three times after (the
+// third shuffled), then the whole suite before and after. One session before, one after. Fills the
+// verifier record. A gate that was not reached has its name and no outcome.
+//
+// Fail-to-pass failed before, error-to-pass was missing or in error; both pass after, in all runs.
+// The graded files are the test patch's, and every other file in which the whole suite shows a
+// fail-to-pass test; with grade_full_suite every file that holds a test.
+//
+// Rejections, cheapest first, so that the whole suite is run for promising candidates only:
+//   oracle  a run without a usable report. The whole suite's too: with a suite that cannot be
+//           measured nobody knows what the fix breaks.
+//   oracle  no fail-to-pass test in the test patch's files (error-to-pass alone is not enough: such
+//           tests name what the prompt may not)
+//   flaky   a fail-to-pass test that does not pass in every run after, or that passes in the whole
+//           suite before
+//   oracle  pass-to-fail in the graded files: passes before, fails in every run after. A test that
+//           is gone after counts when its file can no longer be collected
+// Pass-to-pass tests of the graded files that do not pass in some run, whole-suite runs included,
+// are dropped into `unjudged` and named. Outside the graded files one run before and one after
+// tell a change from a whim only by chance; therefore fail-to-pass and pass-to-fail found there are
+// run once more, those files alone, before and after: confirmed pass-to-fail rejects (oracle),
+// confirmed fail-to-pass makes its file a graded one, and what varies is counted and named but
+// judges nothing.
+//
+// Values: oracle: fail_to_pass, error_to_pass, pass_to_pass, pass_to_fail, unjudged, graded_files,
+// suite_tests, suite_pass_to_pass, suite_varies, runs, sandboxes; repeat: repeats, shuffled,
+// flaky_pass_to_pass, flaky_fail_to_pass; null: runs, sandboxes.
 struct OracleResult {
-  GateResult oracle;  // F2P > 0, P2F = 0; rejects as "oracle" or "flaky", or no-verdict
-  GateResult null;    // doing nothing scores 0
-  GateResult repeat;  // the three runs agree; flaky pass-to-pass tests are dropped and named
+  GateResult oracle;  // F2P > 0, P2F = 0; or no-verdict
+  // Doing nothing scores 0, and so do the fix's sources emptied.
+  GateResult null;
+  // The three runs agree; flaky pass-to-pass tests are dropped and named.
+  GateResult repeat;
   v1::TestVerifier expected;  // complete when all three passed (but for the digests of trees)
 };
 OracleResult OracleGates(const GradingBench& bench, const environments::Proposal& proposal,
                          const GateSettings& settings, std::stop_token stop);
 
-// Every cheater of the driver scores 0.
+// Every cheater of the driver scores 0; stops at the first that does not. Values: cheaters, forged,
+// runs, sandboxes. A driver without cheaters is a no-verdict: nothing was proven.
 GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expected,
                         const environments::Proposal& proposal, const GateSettings& settings,
                         std::stop_token stop);
 
-// The mutation score; `values`: mutants, killed, mutation_score.
+// The mutation score; `values`: mutants, killed, mutation_score, no_verdict, runs, sandboxes.
+// Mutants without a verdict are left out of the score.
 GateResult MutationGate(const GradingBench& bench, const v1::TestVerifier& expected,
                         const environments::Proposal& proposal, const GateSettings& settings,
                         std::stop_token stop);
 
 // The answer is not within the agent's sight: prompt, parent tree, layers, the base's visible
-// folders, git objects.
+// folders, git objects, package caches. The answer is known by its windows: three lines in a row
+// (without blank ones) of a fixed source file that its version before does not have. A file, or the
+// prompt, that holds at least 60 % of them leaks it. Values: windows, share_max, files_compared,
+// sandboxes.
 GateResult LeakGate(const GradingBench& bench, const environments::Proposal& proposal,
                     const std::vector<std::pair<std::string, FileTree>>& layers,
                     std::stop_token stop);
 
 // "oracle: 2 tests pass before and fail after": the reason of `list --json` for a rejecting
-// evidence (the gate's word, or flaky / no-verdict); empty when it rejects nothing.
+// evidence (the gate's word, "flaky" for repeat, or no-verdict); empty when it rejects nothing. One
+// line.
 std::string RejectionReason(const v1::Evidence& evidence);
 
 }  // namespace taskmint::verifier

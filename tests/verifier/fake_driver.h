@@ -6,6 +6,7 @@
 //   needs WORD    passes when some source holds the word, else fails
 //   import WORD   passes when some source holds the word, else is in error
 //   without WORD  passes when no source holds the word, else fails
+//   crowded WORD  fails in runs of the whole suite when some source holds the word
 //   flips         passes and fails in turn, from one run of the process to the next
 //   ordered       fails in shuffled runs
 //   alone         fails in runs of the whole suite
@@ -165,6 +166,9 @@ inline std::string FakeDriver::Session::Outcome(const std::string& says,
   if (says.starts_with("needs ")) return holds("needs ") ? "passed" : "failed";
   if (says.starts_with("import ")) return holds("import ") ? "passed" : "error";
   if (says.starts_with("without ")) return holds("without ") ? "failed" : "passed";
+  if (says.starts_with("crowded ")) {
+    return run.files.empty() && holds("crowded ") ? "failed" : "passed";
+  }
   if (says == "flips") return driver_.runs % 2 == 0 ? "failed" : "passed";
   if (says == "ordered") return run.shuffle_seed.has_value() ? "failed" : "passed";
   if (says == "alone") return run.files.empty() ? "failed" : "passed";

@@ -1,0 +1,100 @@
+// The cheaters and mutation gates: solutions that must not pass.
+#include <utility>
+
+#include "proto/base/random.h"
+#include "verifier/evidence.h"
+#include "verifier/gate.h"
+
+namespace taskmint::verifier {
+namespace {
+
+GradeResult GradeInto(EvidenceWriter& row, const GradingBench& bench,
+                      const v1::TestVerifier& expected,
+                      const environments::AlteredSolution& solution, std::stop_token stop) {
+  GradeResult grade = Grade(bench, expected, solution.tree, std::move(stop));
+  row.Count("runs", static_cast<double>(grade.runs));
+  row.Count("sandboxes", static_cast<double>(grade.sandboxes));
+  row.AddAttempt(solution.name, grade.verdict, std::move(grade.log));
+  return grade;
+}
+
+}  // namespace
+
+GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expected,
+                        const environments::Proposal& proposal, const GateSettings&,
+                        std::stop_token stop) {
+  EvidenceWriter row("cheaters");
+  std::vector<std::string> ids;
+  for (const auto* list :
+       {&expected.fail_to_pass(), &expected.error_to_pass(), &expected.pass_to_pass()}) {
+    ids.insert(ids.end(), list->begin(), list->end());
+  }
+  const environments::CheaterMaterial material{
+      proposal.parent_tree,
+      proposal.gold_tree,
+      bench.overlay,
+      std::move(ids),
+      {expected.graded_files().begin(), expected.graded_files().end()}};
+  const auto cheaters = bench.driver.Cheaters(material);
+  if (cheaters.empty()) {
+    return row.NoVerdict("the " + std::string(bench.driver.language()) +
+                         " driver has no cheaters to try");
+  }
+  row.Count("forged", 0);
+  for (const auto& cheater : cheaters) {
+    const v1::Verdict verdict = GradeInto(row, bench, expected, cheater, stop).verdict;
+    row.Count("cheaters");
+    if (verdict.state() == v1::Verdict::STATE_NO_VERDICT) {
+      return row.NoVerdict("cheater " + cheater.name + ": " + verdict.reason());
+    }
+    if (verdict.score() > 0) return row.Reject(cheater.name + " scored 1");
+    if (verdict.state() == v1::Verdict::STATE_FORGED) row.Count("forged");
+  }
+  return row.Pass(CountOf(cheaters.size(), "cheater") + " scored 0");
+}
+
+GateResult MutationGate(const GradingBench& bench, const v1::TestVerifier& expected,
+                        const environments::Proposal& proposal, const GateSettings& settings,
+                        std::stop_token stop) {
+  EvidenceWriter row("mutation");
+  const uint64_t seed = Random(settings.seed, "mutants " + proposal.commit.sha).Next();
+  auto mutants = bench.driver.Mutants(bench.sandboxes, proposal.parent_tree, proposal.gold_tree,
+                                      seed, settings.mutants_max, stop);
+  if (!mutants.ok())
+    return row.NoVerdict("no mutants could be made: " + mutants.status().message());
+  int64_t graded = 0;
+  int64_t killed = 0;
+  row.Count("no_verdict", 0);
+  std::vector<std::string> survivors;
+  for (const auto& mutant : *mutants) {
+    const v1::Verdict verdict = GradeInto(row, bench, expected, mutant, stop).verdict;
+    if (verdict.state() == v1::Verdict::STATE_NO_VERDICT) {
+      if (stop.stop_requested()) return row.NoVerdict("cancelled");
+      row.Count("no_verdict");
+      continue;
+    }
+    ++graded;
+    if (verdict.score() > 0) {
+      survivors.push_back(mutant.name);
+    } else {
+      ++killed;
+    }
+  }
+  row.Count("mutants", static_cast<double>(graded));
+  row.Count("killed", static_cast<double>(killed));
+  const double score = graded == 0 ? 0 : static_cast<double>(killed) / static_cast<double>(graded);
+  if (graded > 0) row.Count("mutation_score", score);
+  std::string detail = std::to_string(killed) + " of " +
+                       CountOf(static_cast<size_t>(graded), "mutant") + " scored 0";
+  if (!survivors.empty()) detail += "; survived: " + NameSome(survivors);
+  if (graded < settings.mutants_min) {
+    // Too few because the machine failed is not the same as too few to be had.
+    if (static_cast<int64_t>(mutants->size()) >= settings.mutants_min) {
+      return row.NoVerdict("too few mutants could be graded: " + detail);
+    }
+    return row.Finish(v1::Evidence::OUTCOME_UNMEASURED, detail);
+  }
+  return score < settings.mutation_score_min ? row.Reject(detail) : row.Pass(detail);
+}
+
+}  // namespace taskmint::verifier

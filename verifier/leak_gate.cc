@@ -1,0 +1,202 @@
+#include <algorithm>
+#include <cctype>
+
+#include "proto/base/utf8.h"
+#include "verifier/answer_windows.h"
+#include "verifier/evidence.h"
+#include "verifier/gate.h"
+
+namespace taskmint::verifier {
+namespace {
+
+using environments::Proposal;
+
+constexpr double kLeakingShare = 0.6;
+constexpr int64_t kFileBytesMax = 4 << 20;
+constexpr size_t kAnchorsMax = 2000;
+constexpr size_t kFilesMax = 5000;
+constexpr int64_t kHuntWallMsMax = 120'000;
+
+// A stretch of at least seven hex digits that begins the fix's SHA.
+bool HoldsSha(std::string_view text, std::string_view sha) {
+  size_t begin = 0;
+  while (begin < text.size()) {
+    size_t end = begin;
+    std::string digits;
+    while (end < text.size() && std::isxdigit(static_cast<unsigned char>(text[end])) != 0) {
+      digits += static_cast<char>(std::tolower(static_cast<unsigned char>(text[end++])));
+    }
+    if (digits.size() >= 7 && (sha.starts_with(digits) || digits.starts_with(sha))) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+// A link to the pull request `number`: ".../pull/123".
+bool HoldsPullLink(std::string_view text, int64_t number) {
+  for (const std::string_view kind : {"/pull/", "/pulls/", "/merge_requests/"}) {
+    const std::string link = std::string(kind) + std::to_string(number);
+    for (size_t at = text.find(link); at != std::string_view::npos; at = text.find(link, at + 1)) {
+      const size_t end = at + link.size();
+      if (end == text.size() || std::isdigit(static_cast<unsigned char>(text[end])) == 0) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+std::string CheckPrompt(const Proposal& proposal, const AnswerWindows& answer) {
+  const std::string& text = proposal.prompt.text();
+  if (HoldsSha(text, proposal.commit.sha)) return "the prompt names the fix's commit";
+  std::vector<int64_t> numbers = proposal.issue_numbers;
+  if (proposal.prompt.source() == v1::Prompt::SOURCE_PULL_REQUEST) {
+    numbers.push_back(proposal.prompt.number());
+  }
+  for (const int64_t number : numbers) {
+    if (number > 0 && HoldsPullLink(text, number)) return "the prompt links to the fix";
+  }
+  if (answer.Share(text) >= kLeakingShare || answer.ShareOfLines(text) >= kLeakingShare) {
+    return "the prompt holds the lines that the fix adds";
+  }
+  return "";
+}
+
+// Compares one file with the answer and remembers the largest share.
+struct Comparer {
+  const AnswerWindows& answer;
+  double share_max = 0;
+  int64_t files = 0;
+
+  bool Leaks(std::string_view text) {
+    ++files;
+    const double share = answer.Share(text);
+    share_max = std::max(share_max, share);
+    return share >= kLeakingShare;
+  }
+};
+
+std::string CheckTree(const std::string& where, const FileTree& tree, Comparer& comparer) {
+  for (const auto& [path, entry] : tree.files()) {
+    if (path.starts_with(".git/") || path.find("/.git/") != std::string::npos || path == ".git") {
+      return where + " holds git objects: " + path;
+    }
+    if (entry.kind == FileEntry::Kind::kSymlink || !comparer.answer.MatchesName(path)) continue;
+    if (comparer.Leaks(*entry.content)) return where + " holds the fixed code: " + path;
+  }
+  return "";
+}
+
+std::string Quote(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+// Prints what an agent should not find: first git folders and package caches, then, after a line
+// "--", the files that hold any anchor.
+std::string HuntScript(const AnswerWindows& answer) {
+  const std::string find = "find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o ";
+  std::string script = find +
+                       "\\( -name .git -o -path '*/.cache/uv' -o -path '*/.cache/pip' "
+                       "-o -path /var/cache/pip -o -path /var/lib/pip \\) -print 2>/dev/null\n"
+                       "echo --\n";
+  if (answer.size() == 0) return script;
+  std::string names;
+  for (const std::string& pattern : answer.name_patterns()) {
+    names += (names.empty() ? "-name " : " -o -name ") + Quote(pattern);
+  }
+  return script + find + "-type f -size -" + std::to_string(kFileBytesMax / 1024) + "k \\( " +
+         names + " \\) -exec grep -lF -f /tmp/anchors {} + 2>/dev/null\n";
+}
+
+// Looks through everything that the agent can read.
+Result<std::string> Hunt(const GradingBench& bench, const Proposal& proposal, Comparer& comparer,
+                         std::stop_token stop) {
+  sandbox::SandboxSpec spec;
+  const auto& environment = bench.environment;
+  if (!environment.work_path().empty()) spec.work_path = environment.work_path();
+  spec.mounts = bench.built.layers;
+  if (environment.masked_paths_size() > 0) {
+    spec.masked_paths.assign(environment.masked_paths().begin(), environment.masked_paths().end());
+  }
+  for (const auto& [name, value] : environment.variables()) spec.variables[name] = value;
+  TASKMINT_ASSIGN_OR_RETURN(auto place, bench.sandboxes.Open(spec, stop));
+  TASKMINT_RETURN_IF_ERROR(
+      place->Put(proposal.parent_tree, spec.work_path, proposal.commit.author_time_s));
+  std::string anchors;
+  size_t count = 0;
+  for (const std::string& anchor : comparer.answer.anchors()) {
+    if (++count <= kAnchorsMax) anchors.append(anchor).append("\n");
+  }
+  FileTree notes;
+  TASKMINT_RETURN_IF_ERROR(notes.Set("anchors", RegularFile(std::move(anchors))));
+  TASKMINT_RETURN_IF_ERROR(notes.Set("hunt", RegularFile(HuntScript(comparer.answer))));
+  TASKMINT_RETURN_IF_ERROR(place->Put(notes, "/tmp", 0));
+  sandbox::Command command;
+  command.argv = {"sh", "/tmp/hunt"};
+  command.wall_ms_max = kHuntWallMsMax;
+  command.output_bytes_max = 4 << 20;
+  TASKMINT_ASSIGN_OR_RETURN(const sandbox::CommandResult found, place->Run(command, stop));
+  if (found.ending != sandbox::Ending::kExited) {
+    return Status(Code::kAborted, Boundary::kSandbox,
+                  "the hunt through the sandbox ended early: " +
+                      std::string(sandbox::EndingName(found.ending)));
+  }
+  const size_t dashes = found.output.starts_with("--\n") ? 0 : found.output.find("\n--\n");
+  if (dashes == std::string::npos) {
+    return Status(Code::kInternal, Boundary::kVerifier, "the hunt through the sandbox failed");
+  }
+  if (dashes > 0) {
+    return "the sandbox shows " + found.output.substr(0, found.output.find('\n'));
+  }
+  std::string_view rest = std::string_view(found.output).substr(3);
+  for (size_t i = 0; i < kFilesMax && !rest.empty(); ++i) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string path(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const auto content = place->Get(path, kFileBytesMax);
+    if (content.ok() && comparer.Leaks(*content)) return "the fixed code can be read at " + path;
+  }
+  return std::string();
+}
+
+}  // namespace
+
+GateResult LeakGate(const GradingBench& bench, const Proposal& proposal,
+                    const std::vector<std::pair<std::string, FileTree>>& layers,
+                    std::stop_token stop) {
+  EvidenceWriter row("leak");
+  const AnswerWindows answer(bench.driver, proposal.parent_tree, proposal.gold_tree);
+  Comparer comparer{answer};
+  const auto close = [&](auto finish) {
+    row.Count("windows", static_cast<double>(answer.size()));
+    row.Count("share_max", comparer.share_max);
+    row.Count("files_compared", static_cast<double>(comparer.files));
+    return finish();
+  };
+  std::string leak = CheckPrompt(proposal, answer);
+  if (leak.empty()) leak = CheckTree("the repository", proposal.parent_tree, comparer);
+  for (const auto& [mount_path, tree] : layers) {
+    // Mounted layers are looked through inside.
+    const bool mounted = std::any_of(
+        bench.built.layers.begin(), bench.built.layers.end(),
+        [&path = mount_path](const sandbox::Mount& mount) { return mount.inside_path == path; });
+    if (leak.empty() && !mounted) leak = CheckTree("the layer " + mount_path, tree, comparer);
+  }
+  for (int attempt = 0; leak.empty() && attempt < 2; ++attempt) {
+    row.Count("sandboxes");
+    auto hunted = Hunt(bench, proposal, comparer, stop);
+    if (hunted.ok()) {
+      leak = *hunted;
+      break;
+    }
+    if (attempt == 1 || stop.stop_requested()) {
+      return close([&] { return row.NoVerdict(hunted.status().message()); });
+    }
+  }
+  return close(
+      [&] { return leak.empty() ? row.Pass("the answer was found nowhere") : row.Reject(leak); });
+}
+
+}  // namespace taskmint::verifier
