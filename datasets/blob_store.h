@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "proto/base/file_tree.h"
@@ -14,10 +14,14 @@
 
 namespace taskmint::datasets {
 
-// Blobs below one folder. Thread-safe, and safe between processes: a blob appears whole (write to
-// a temporary name, then rename) or not at all. Errors (store boundary): NOT_FOUND, DATA_LOSS for a
-// damaged blob (names it and says `taskmint store check`), RESOURCE_EXHAUSTED for a full disk,
-// PERMISSION_DENIED.
+// Largest blob, before compression; a blob on disk that claims more is damaged.
+constexpr uint64_t kBlobBytesMax = 1ULL << 30;
+
+// Blobs below one folder, which is made when the first is put. Thread-safe, and safe between
+// processes: a blob appears whole (write to a temporary name, then rename) or not at all, and a
+// failed Put leaves nothing behind. Errors (store boundary): NOT_FOUND, DATA_LOSS for a damaged
+// blob (names it and says `taskmint store check`), RESOURCE_EXHAUSTED for a full disk,
+// PERMISSION_DENIED, INVALID_ARGUMENT for what is no digest or is larger than kBlobBytesMax.
 class BlobStore {
  public:
   explicit BlobStore(std::string folder);
@@ -26,25 +30,43 @@ class BlobStore {
   Result<std::string> Put(std::string_view bytes);
   Result<std::string> Get(const std::string& digest) const;
   bool Contains(const std::string& digest) const;
+  // Bytes that the blob takes on disk. NOT_FOUND.
+  Result<uint64_t> DiskBytes(const std::string& digest) const;
 
   // Stores a tree as Directory records and file blobs; returns the root's digest.
   Result<std::string> PutTree(const FileTree& tree);
+  // DATA_LOSS, too, for Directory records that no PutTree writes: names that are no path component
+  // or stand twice, other sizes than the files have, more than a million entries.
   Result<FileTree> GetTree(const std::string& digest) const;
 
-  // Writes the tree into a folder `cache`/<digest> that all processes share, once: complete or
-  // absent, files and folders readable by everyone, modification times fixed. Returns its path.
+  // Writes the tree into a folder of its own below `cache` that all processes share, once: complete
+  // or absent, files 0644 or 0755 and folders 0755 whatever the umask, modification times 1, links
+  // as written. Returns its path, which names the digest and the machine's boot: what a power
+  // failure cut short is not used again.
   Result<std::string> Materialize(const std::string& tree_digest, const std::string& cache) const;
 
-  // Calls `visit` for every blob on disk with its size there. Any order.
-  Status ForEach(
-      const std::function<void(const std::string& digest, uint64_t disk_bytes)>& visit) const;
-  // Adds to `digests` a tree's root and everything below. NOT_FOUND, DATA_LOSS as Get.
-  Status ReachableFromTree(const std::string& root, std::vector<std::string>& digests) const;
+  // Calls `visit` for every blob on disk with its size there and its modification time. Any order.
+  struct BlobOnDisk {
+    std::string digest;
+    uint64_t disk_bytes = 0;
+    int64_t modified_ms = 0;
+  };
+  Status ForEach(const std::function<void(const BlobOnDisk&)>& visit) const;
+  // Adds a tree's root and everything below: Directory records to `trees`, files to `files`. What
+  // is in `trees` already is not read again. Two sets, because a hostile file may have a record's
+  // bytes. NOT_FOUND, DATA_LOSS as Get.
+  Status ReachableFromTree(const std::string& root, std::unordered_set<std::string>& trees,
+                           std::unordered_set<std::string>& files) const;
   Status Remove(const std::string& digest);
+  // Removes what killed writers left. Only while nobody writes.
+  Result<int64_t> RemoveTemporaryFiles();
   // Makes what Put wrote so far durable (one syncfs).
   Status Sync() const;
 
  private:
+  std::string PathOf(const std::string& digest) const;
+  Status PutAs(const std::string& digest, std::string_view bytes);
+
   std::string folder_;
 };
 

@@ -19,8 +19,8 @@ struct StageJob {
   // SHA-256 of (run id, candidate position, stage): enqueueing it twice is enqueueing it once.
   std::string id;
   std::string run_id;
-  int64_t position = 0;   // the candidate's place in the run
-  std::string stage;      // "propose", "build", ...
+  int64_t position = 0;  // the candidate's place in the run
+  std::string stage;     // "propose", "build", ...
 };
 
 // A stage job that this worker holds. Its fencing token rises with every claim, so that a worker
@@ -28,7 +28,7 @@ struct StageJob {
 struct ClaimedJob {
   StageJob job;
   int64_t fencing_token = 0;
-  int attempt = 1;              // from 1
+  int attempt = 1;  // from 1
   int64_t lease_until_ms = 0;
 };
 

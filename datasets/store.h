@@ -3,10 +3,10 @@
 #define TASKMINT_DATASETS_STORE_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "datasets/blob_store.h"
@@ -23,16 +23,16 @@ struct ListRow {
   std::string id;
   std::string category;  // "code"
   std::string language;
-  std::string source;    // as the user gave it
+  std::string source;  // as the user gave it
   std::string commit;
   bool kept = false;
-  std::string reason;    // empty when kept
+  std::string reason;  // empty when kept
 };
 
 // Counts of one run or of all: how many candidates ended where.
 struct FunnelRow {
   std::string source;
-  std::string reason;    // "kept", "pending", or the first word of the reason
+  std::string reason;  // "kept", "pending", or the first word of the reason
   int64_t count = 0;
 };
 
@@ -62,20 +62,28 @@ struct EnvironmentRow {
 struct CheckReport {
   int64_t blobs = 0;
   int64_t blob_bytes = 0;
-  std::vector<std::string> damaged;   // "blob ab12...: digest differs"
-  std::vector<std::string> missing;   // "task 12ab: blob cd34... (overlay) is missing"
+  std::vector<std::string> damaged;  // "blob ab12...: digest differs"
+  std::vector<std::string> missing;  // "task 12ab: blob cd34... (overlay) is missing"
 };
 
 struct CollectReport {
   int64_t blobs_removed = 0;
+  // Bytes on disk of those blobs.
   int64_t bytes_removed = 0;
+  // Entries of the cache folder that were removed, with their bytes.
+  int64_t cache_entries_removed = 0;
+  int64_t cache_bytes_removed = 0;
+  // What killed writers had left.
+  int64_t temporary_files_removed = 0;
 };
 
 enum class OpenMode { kReadOnly, kReadWrite, kCreate };
 
-// Thread-safe: each thread gets a SQLite connection of its own. Several processes may share it.
+// Thread-safe: each thread gets a SQLite connection of its own. Several processes may share it; an
+// open store holds a shared lock on the folder, so that nothing is collected meanwhile.
 // Errors (store boundary): NOT_FOUND (no store: says how to make one), FAILED_PRECONDITION (made by
-// a newer major version), DATA_LOSS (damaged), RESOURCE_EXHAUSTED (full disk), PERMISSION_DENIED.
+// a newer major version, or no store at all), DATA_LOSS (damaged), RESOURCE_EXHAUSTED (full disk),
+// PERMISSION_DENIED, UNAVAILABLE (another process collects, or keeps the database locked).
 class Store {
  public:
   static Result<std::unique_ptr<Store>> Open(const std::string& folder, OpenMode mode,
@@ -102,24 +110,28 @@ class Store {
     std::string task_id;
   };
   virtual Result<std::vector<CandidateState>> CandidateStates(const std::string& run_id) = 0;
-  // Turns kept candidates beyond `position_max` into surplus (tasks not listed), and surplus ones
-  // below it into kept: the choice of --tasks-max.
+  // Turns kept candidates at or beyond `position_max` into surplus (tasks not listed), and surplus
+  // ones below it into kept: the choice of --tasks-max.
   virtual Status SelectUpTo(const std::string& run_id, int64_t position_max) = 0;
-  // Id of another kept task (lower position of this run, or any other run) with the same solution
-  // patch and graded tests; empty when there is none.
+  // Id of another task (kept or surplus at a lower position of this run, or kept by any other run)
+  // with the same solution patch, fail-to-pass and error-to-pass tests; empty when there is none. A
+  // task with the candidate's own task id is the same task, not a duplicate.
   virtual Result<std::string> FindDuplicate(const v1::Candidate& candidate) = 0;
 
-  // Kept and rejected rows; `where` is an SQLite expression over the view `task_view` (columns: id,
-  // category, language, source, commit_sha, kept, reason, prompt, licence, fail_to_pass,
-  // pass_to_pass, mutation_score, created_ms, and "commit" as an alias), run under an authorizer
-  // that lets it only read that view. INVALID_ARGUMENT with SQLite's words when it does not
-  // parse. Order: kept first, then by source, run and position.
+  // Kept and rejected rows; `where` is an SQLite expression over the view `task_view` (its columns
+  // are documented in datasets/README.md; the bare word commit is understood), run under an
+  // authorizer that lets it only read that view, for at most 10 s. INVALID_ARGUMENT with SQLite's
+  // words when it does not parse, is refused or takes longer. Empty: all. A task that several runs
+  // keep is one row; a rejected commit too, and none where another run keeps it. Order: kept first,
+  // then by source, run (as they began) and position.
   enum class Which { kAll, kKept, kRejected };
   virtual Result<std::vector<ListRow>> List(Which which, const std::string& where) = 0;
+  // Every commit of a source once, as List; ordered by source and falling count.
   virtual Result<std::vector<FunnelRow>> Funnel() = 0;
 
-  // By id, or by a prefix of at least 6 digits that names one alone. NOT_FOUND; INVALID_ARGUMENT
-  // when ambiguous.
+  // By task or candidate id, or by a prefix of at least 6 digits that names one alone. Where
+  // several runs have it: a kept one, else the latest. NOT_FOUND; INVALID_ARGUMENT when ambiguous
+  // or no id.
   virtual Result<v1::Candidate> FindById(const std::string& id) = 0;
   virtual Result<std::vector<StageRow>> Stages(const v1::Candidate& candidate) = 0;
   virtual Result<std::vector<std::string>> KeptTaskIds(const std::string& where) = 0;
@@ -129,7 +141,10 @@ class Store {
 
   // Reads every blob and every reference. Finds damage; changes nothing.
   virtual Result<CheckReport> Check() = 0;
-  // Removes blobs that nothing refers to and that are older than an hour, and empties the cache.
+  // Removes blobs that nothing refers to and that are older than an hour, empties the cache, and
+  // removes what killed writers left. UNAVAILABLE while another process, or another Store object of
+  // this one, has the store open; DATA_LOSS, with nothing removed, while a referenced tree cannot
+  // be read. No other thread uses this Store meanwhile.
   virtual Result<CollectReport> Collect() = 0;
 };
 

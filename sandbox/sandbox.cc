@@ -1,1 +1,72 @@
 #include "sandbox/sandbox.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "sandbox/agent_sandbox.h"
+#include "sandbox/bubblewrap.h"
+
+namespace taskmint::sandbox {
+namespace {
+
+class BubblewrapHost final : public SandboxHost {
+ public:
+  explicit BubblewrapHost(std::shared_ptr<const HostParts> parts) : parts_(std::move(parts)) {}
+
+  Result<std::unique_ptr<Sandbox>> Open(const SandboxSpec& spec, std::stop_token stop) override {
+    TASKMINT_ASSIGN_OR_RETURN(std::shared_ptr<Session> session,
+                              OpenSession(*parts_, spec, std::move(stop)));
+    return std::unique_ptr<Sandbox>(std::make_unique<AgentSandbox>(std::move(session), spec));
+  }
+
+ private:
+  std::shared_ptr<const HostParts> parts_;
+};
+
+}  // namespace
+
+std::string_view EndingName(Ending ending) {
+  switch (ending) {
+    case Ending::kExited:
+      return "exited";
+    case Ending::kSignalled:
+      return "signalled";
+    case Ending::kWallTime:
+      return "wall-time";
+    case Ending::kOutput:
+      return "output";
+    case Ending::kMemory:
+      return "memory";
+    case Ending::kCancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+std::vector<std::string> SandboxSpec::DefaultMaskedPaths() {
+  // What was put there by hand, and sources; pip's and virtualenv's wheels; pipx; what other
+  // package managers bring.
+  std::vector<std::string> paths = {
+      "/usr/local",         "/usr/src",        "/usr/share/python-wheels", "/usr/share/pyshared",
+      "/usr/share/python3", "/usr/share/pipx", "/usr/share/doc",           "/usr/lib/node_modules",
+      "/usr/share/nodejs"};
+  // Packages of every Python of the host.
+  if (DIR* stream = ::opendir("/usr/lib")) {
+    while (const dirent* entry = ::readdir(stream)) {
+      const std::string name = entry->d_name;
+      if (!name.starts_with("python") && !name.starts_with("pypy")) continue;
+      for (const char* folder : {"dist-packages", "site-packages", "ensurepip/_bundled"}) {
+        paths.push_back("/usr/lib/" + name + "/" + folder);
+      }
+    }
+    ::closedir(stream);
+  }
+  return paths;
+}
+
+Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost() {
+  TASKMINT_ASSIGN_OR_RETURN(std::shared_ptr<const HostParts> parts, MakeHostParts());
+  return std::unique_ptr<SandboxHost>(std::make_unique<BubblewrapHost>(std::move(parts)));
+}
+
+}  // namespace taskmint::sandbox

@@ -1,0 +1,150 @@
+// BlobStore::Materialize: a tree onto the disk.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include "datasets/blob_store.h"
+#include "datasets/os_error.h"
+#include "datasets/tree_reader.h"
+#include "proto/base/digest.h"
+#include "proto/base/random.h"
+
+namespace taskmint::datasets {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr timespec kTimes[2] = {{1, 0}, {1, 0}};
+constexpr size_t kFilesPerThreadMin = 100;
+
+std::string BootName() {
+  std::string id;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
+  return id.substr(0, 8);
+}
+
+// Writes below the folder `root`, which nobody else knows yet.
+class TreeWriter {
+ public:
+  TreeWriter(const BlobStore& blobs, std::string root) : blobs_(blobs), root_(std::move(root)) {}
+
+  Status Write(const TreeListing& listing) {
+    for (const std::string& path : listing.directories) {
+      if (mkdir(Below(path).c_str(), 0700) != 0) return OsError(errno, "make", Below(path));
+    }
+    TASKMINT_RETURN_IF_ERROR(WriteFiles(listing.files));
+    // After the files: nothing is ever written through a link.
+    for (const auto& link : listing.links) {
+      const std::string path = Below(link.path);
+      if (symlink(link.target.c_str(), path.c_str()) != 0) return OsError(errno, "make", path);
+      utimensat(AT_FDCWD, path.c_str(), kTimes, AT_SYMLINK_NOFOLLOW);
+    }
+    for (auto it = listing.directories.rbegin(); it != listing.directories.rend(); ++it) {
+      TASKMINT_RETURN_IF_ERROR(Finish(Below(*it)));
+    }
+    return Finish(root_);
+  }
+
+ private:
+  std::string Below(const std::string& path) const { return root_ + "/" + path; }
+
+  static Status Finish(const std::string& folder) {
+    const bool done =
+        chmod(folder.c_str(), 0755) == 0 && utimensat(AT_FDCWD, folder.c_str(), kTimes, 0) == 0;
+    return done ? OkStatus() : OsError(errno, "finish", folder);
+  }
+
+  Status WriteFiles(const std::vector<TreeListing::File>& files) {
+    std::atomic<size_t> next = 0;
+    std::mutex mutex;
+    Status status;
+    const auto work = [&] {
+      for (size_t i = next++; i < files.size(); i = next++) {
+        const Status written = WriteFile(files[i]);
+        if (written.ok()) continue;
+        next = files.size();
+        const std::lock_guard lock(mutex);
+        if (status.ok()) status = written;
+        return;
+      }
+    };
+    const size_t threads = std::min<size_t>({4, std::max(1U, std::thread::hardware_concurrency()),
+                                             files.size() / kFilesPerThreadMin + 1});
+    {
+      std::vector<std::jthread> others;
+      for (size_t i = 1; i < threads; ++i) others.emplace_back(work);
+      work();
+    }
+    return status;
+  }
+
+  Status WriteFile(const TreeListing::File& file) const {
+    TASKMINT_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Get(file.digest));
+    if (bytes.size() != file.size_bytes) {
+      return {Code::kDataLoss, Boundary::kStore,
+              "blob " + file.digest +
+                  " has another size than its folder says; run `taskmint store "
+                  "check`"};
+    }
+    const std::string path = Below(file.path);
+    const int number =
+        open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (number < 0) return OsError(errno, "write", path);
+    const Status status = Fill(number, bytes, file.executable ? 0755 : 0644, path);
+    close(number);
+    return status;
+  }
+
+  static Status Fill(int number, std::string_view bytes, mode_t mode, const std::string& path) {
+    while (!bytes.empty()) {
+      const ssize_t written = write(number, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return OsError(errno, "write", path);
+      bytes.remove_prefix(static_cast<size_t>(written));
+    }
+    const bool done = fchmod(number, mode) == 0 && futimens(number, kTimes) == 0;
+    return done ? OkStatus() : OsError(errno, "finish", path);
+  }
+
+  const BlobStore& blobs_;
+  std::string root_;
+};
+
+}  // namespace
+
+Result<std::string> BlobStore::Materialize(const std::string& tree_digest,
+                                           const std::string& cache) const {
+  static const std::string boot = BootName();
+  if (!IsDigest(tree_digest)) {
+    return Status(Code::kInvalidArgument, Boundary::kStore,
+                  "'" + tree_digest + "' is not a digest");
+  }
+  std::string path = cache + "/" + tree_digest + "-" + boot;
+  struct stat status {};
+  if (lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return path;
+
+  TASKMINT_ASSIGN_OR_RETURN(const TreeListing listing, ListTree(*this, tree_digest));
+  std::error_code error;
+  fs::create_directories(cache, error);
+  if (error) return OsError(error.value(), "make the folder", cache);
+  const std::string temporary =
+      cache + "/tmp-" + std::to_string(getpid()) + "-" + std::to_string(SystemRandom());
+  if (mkdir(temporary.c_str(), 0700) != 0) return OsError(errno, "make", temporary);
+  Status written = TreeWriter(*this, temporary).Write(listing);
+  if (written.ok() && rename(temporary.c_str(), path.c_str()) == 0) return path;
+  // Another thread or process may have been faster.
+  if (written.ok() && errno != EEXIST && errno != ENOTEMPTY) written = OsError(errno, "make", path);
+  fs::remove_all(temporary, error);
+  TASKMINT_RETURN_IF_ERROR(written);
+  return path;
+}
+
+}  // namespace taskmint::datasets

@@ -1,0 +1,142 @@
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "sandbox/agent/modes.h"
+#include "sandbox/fd.h"
+
+namespace taskmint::sandbox {
+namespace {
+
+struct Stage {
+  std::string path;
+  bool own = false;
+};
+
+struct Plan {
+  pid_t parent = 0;
+  uid_t uid = 0;
+  std::vector<std::string> cgroups;
+  std::vector<Stage> stages;
+  std::vector<char*> command;
+};
+
+int Fail(const char* what, const std::string& subject) {
+  std::fprintf(stderr, "%s %s: %s\n", what, subject.c_str(), std::strerror(errno));
+  return 1;
+}
+
+bool Parse(const std::vector<std::string>& arguments, Plan* plan) {
+  for (size_t i = 0; i + 1 < arguments.size(); i += 2) {
+    const std::string& name = arguments[i];
+    const std::string& value = arguments[i + 1];
+    if (name == "--") {
+      for (size_t k = i + 1; k < arguments.size(); ++k) {
+        plan->command.push_back(const_cast<char*>(arguments[k].c_str()));
+      }
+      plan->command.push_back(nullptr);
+      return true;
+    }
+    if (name == "--parent")
+      plan->parent = std::atoi(value.c_str());
+    else if (name == "--uid")
+      plan->uid = static_cast<uid_t>(std::strtoul(value.c_str(), nullptr, 10));
+    else if (name == "--join")
+      plan->cgroups.push_back(value);
+    else if (name == "--stage")
+      plan->stages.push_back({value, false});
+    else if (name == "--stage-own")
+      plan->stages.push_back({value, true});
+    else
+      return false;
+  }
+  return false;
+}
+
+// Host folders may lie where the slot's user cannot go (below /root): bound here, while we still
+// may, to a folder that it can reach. The mounts are in a namespace of our own and die with it.
+int StageMounts(const Plan& plan) {
+  if (plan.stages.empty()) return 0;
+  if (unshare(CLONE_NEWNS) != 0) return Fail("unshare", "mount namespace");
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Fail("private", "/");
+  std::vector<UniqueFd> sources;
+  for (const Stage& stage : plan.stages) {
+    sources.emplace_back(open(stage.path.c_str(), O_PATH | O_CLOEXEC));
+    if (!sources.back().valid()) return Fail("open", stage.path);
+  }
+  if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") != 0) {
+    return Fail("mount", "/tmp");
+  }
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const std::string source = "/proc/self/fd/" + std::to_string(sources[i].get());
+    const std::string target = "/tmp/" + std::to_string(i);
+    struct stat info;
+    if (fstat(sources[i].get(), &info) != 0) return Fail("stat", plan.stages[i].path);
+    if (S_ISDIR(info.st_mode)) {
+      if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", target);
+      if (plan.stages[i].own && chown(source.c_str(), plan.uid, plan.uid) != 0) {
+        return Fail("chown", plan.stages[i].path);
+      }
+    } else {
+      const UniqueFd file(open(target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+      if (!file.valid()) return Fail("create", target);
+    }
+    if (mount(source.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) {
+      return Fail("bind", plan.stages[i].path);
+    }
+  }
+  return 0;
+}
+
+void ResetSignals() {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
+}
+
+}  // namespace
+
+int Launch(const std::vector<std::string>& arguments) {
+  Plan plan;
+  if (!Parse(arguments, &plan)) {
+    std::fprintf(stderr, "bad arguments\n");
+    return 2;
+  }
+  ResetSignals();
+  umask(022);
+  // Ctrl-C is for the caller to handle, not for the sandboxes' monitors to die of.
+  setsid();
+  for (const std::string& path : plan.cgroups) {
+    const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file.valid() || write(file.get(), "0", 1) != 1) return Fail("join", path);
+  }
+  if (const int failed = StageMounts(plan); failed != 0) return failed;
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  if (plan.uid != 0) {
+    const gid_t gid = plan.uid;
+    if (setgroups(0, nullptr) != 0 || setresgid(gid, gid, gid) != 0 ||
+        setresuid(plan.uid, plan.uid, plan.uid) != 0) {
+      return Fail("drop to user", std::to_string(plan.uid));
+    }
+  }
+  // After the change of user, which would clear it.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != plan.parent) return 1;
+  execv(plan.command[0], plan.command.data());
+  return Fail("run", plan.command[0]);
+}
+
+}  // namespace taskmint::sandbox

@@ -1,0 +1,27 @@
+// The two lives of this program: outside, on the way in (launch), and inside (serve).
+#ifndef TASKMINT_SANDBOX_AGENT_MODES_H_
+#define TASKMINT_SANDBOX_AGENT_MODES_H_
+
+#include <string>
+#include <vector>
+
+namespace taskmint::sandbox {
+
+// Outside, before bubblewrap. Arguments, each at most once but where noted:
+//   --parent PID      ends at once when its parent is not PID any more
+//   --join PATH       writes itself into this cgroup.procs (repeated)
+//   --stage PATH      binds PATH to /tmp/N in a private mount namespace, N counting from 0
+//   (repeated)
+//   --stage-own PATH  the same, and hands the folder to the slot's user (repeated)
+//   --uid N           drops to this user and group, with no others
+//   -- PROGRAM ARGV   is executed then
+// Returns only on failure, which it writes to standard error.
+int Launch(const std::vector<std::string>& arguments);
+
+// Inside, as PID 1. Arguments: control socket, and the limits of a process (processes, address
+// bytes, file bytes, open files; 0: none), and the proxy's socket or an empty string.
+int Serve(const std::vector<std::string>& arguments);
+
+}  // namespace taskmint::sandbox
+
+#endif  // TASKMINT_SANDBOX_AGENT_MODES_H_

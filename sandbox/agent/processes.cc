@@ -1,0 +1,250 @@
+#include "sandbox/agent/processes.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <cerrno>
+#include <string_view>
+
+#include "sandbox/wire.h"
+
+namespace taskmint::sandbox {
+namespace {
+
+std::vector<std::string> Candidates(const std::string& program,
+                                    const std::vector<std::string>& variables) {
+  if (program.find('/') != std::string::npos) return {program};
+  std::string_view path = "/usr/bin:/bin";
+  for (const std::string& variable : variables) {
+    if (variable.starts_with("PATH=")) path = std::string_view(variable).substr(5);
+  }
+  std::vector<std::string> candidates;
+  while (!path.empty()) {
+    const size_t colon = path.find(':');
+    const std::string_view folder = path.substr(0, colon);
+    // An empty entry would mean the current folder, which the code under test writes.
+    if (!folder.empty()) candidates.push_back(std::string(folder) + "/" + program);
+    if (colon == std::string_view::npos) break;
+    path.remove_prefix(colon + 1);
+  }
+  return candidates;
+}
+
+std::vector<char*> Pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (const std::string& text : strings) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+void Limit(__rlimit_resource resource, uint64_t value) {
+  if (value == 0) return;
+  rlimit limit{value, value};
+  if (setrlimit(resource, &limit) == 0) return;
+  // The inherited hard limit is lower still.
+  if (getrlimit(resource, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(resource, &limit);
+  }
+}
+
+struct Plan {
+  const char* const* candidates;
+  char* const* argv;
+  char* const* variables;
+  const char* folder;
+  int input, output, error;
+  ProcessLimits limits;
+};
+
+// Runs in the vfork child: system calls only, nothing allocated, never returns. Returns through
+// `failure`, which lies in the parent's memory.
+[[noreturn]] void Child(const Plan& plan, volatile int* failure) {
+  setsid();
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  dup2(plan.input, 0);
+  dup2(plan.output, 1);
+  dup2(plan.error, 2);
+  syscall(SYS_close_range, 3U, ~0U, 0U);
+  Limit(RLIMIT_NPROC, plan.limits.processes);
+  Limit(RLIMIT_AS, plan.limits.address_bytes);
+  Limit(RLIMIT_FSIZE, plan.limits.file_bytes);
+  Limit(RLIMIT_NOFILE, plan.limits.open_files);
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  if (chdir(plan.folder) != 0) {
+    *failure = errno;
+    _exit(127);
+  }
+  int error = ENOENT;
+  for (const char* const* program = plan.candidates; *program != nullptr; ++program) {
+    execve(*program, plan.argv, plan.variables);
+    if (errno != ENOENT && errno != ENOTDIR) error = errno;
+  }
+  *failure = error;
+  _exit(127);
+}
+
+// Apart, so that nothing of the caller lives in registers across vfork.
+__attribute__((noinline)) pid_t Launch(const Plan& plan, volatile int* failure) {
+  const pid_t pid = vfork();
+  if (pid == 0) Child(plan, failure);
+  return pid;
+}
+
+}  // namespace
+
+int64_t NowMs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, int64_t wall_ms) {
+  if (request.argv.empty() || request.argv[0].empty()) {
+    errno = ENOENT;
+    return nullptr;
+  }
+  UniqueFd error_read;
+  if (is_line) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return nullptr;
+    error_read.reset(ends[0]);
+    request.error.reset(ends[1]);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  }
+  const std::vector<std::string> candidates = Candidates(request.argv[0], request.variables);
+  const std::vector<char*> programs = Pointers(candidates);
+  const std::vector<char*> argv = Pointers(request.argv);
+  const std::vector<char*> variables = Pointers(request.variables);
+  const Plan plan{
+      programs.data(),     argv.data(),          variables.data(),    request.folder.c_str(),
+      request.input.get(), request.output.get(), request.error.get(), limits_};
+  volatile int failure = 0;
+  const pid_t pid = Launch(plan, &failure);
+  if (pid < 0) return nullptr;
+  if (failure != 0) {
+    int status;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    errno = failure;
+    return nullptr;
+  }
+  Tracked& process = tracked_.emplace_back();
+  process.id = next_id_++;
+  process.pid = pid;
+  process.is_line = is_line;
+  process.deadline_ms = wall_ms > 0 ? NowMs() + wall_ms : 0;
+  process.error = std::move(error_read);
+  return &process;
+}
+
+Processes::Tracked* Processes::Find(uint64_t id) {
+  for (Tracked& process : tracked_) {
+    if (process.id == id) return &process;
+  }
+  return nullptr;
+}
+
+void Processes::Kill(const Tracked& process) {
+  if (!process.ended) {
+    kill(-process.pid, SIGKILL);
+    kill(process.pid, SIGKILL);
+  }
+  for (const Tracked& other : tracked_) {
+    if (other.id != process.id && !other.ended) return;
+  }
+  kill(-1, SIGKILL);
+}
+
+void Processes::Stop(uint64_t id) {
+  Tracked* process = Find(id);
+  if (process == nullptr) return;
+  Kill(*process);
+  int status;
+  while (!process->ended && waitpid(process->pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  for (auto it = tracked_.begin(); it != tracked_.end(); ++it) {
+    if (it->id != id) continue;
+    tracked_.erase(it);
+    return;
+  }
+}
+
+void Processes::KillAll() {
+  std::vector<Exit> exits;
+  while (true) {
+    const bool some = kill(-1, SIGKILL) == 0;
+    int status;
+    rusage usage;
+    const pid_t pid = wait4(-1, &status, 0, &usage);
+    if (pid > 0) Note(pid, status, usage, &exits);
+    if (pid < 0 && errno == ECHILD && !some) return;
+  }
+}
+
+void Processes::Note(pid_t pid, int status, const rusage& usage, std::vector<Exit>* exits) {
+  for (auto it = tracked_.begin(); it != tracked_.end(); ++it) {
+    if (it->pid != pid || it->ended) continue;
+    if (it->is_line) {
+      it->ended = true;
+      [[maybe_unused]] const ssize_t ignored = write(it->life.get(), &status, sizeof status);
+      it->life.reset();
+    } else {
+      const auto microseconds = [](const timeval& time) {
+        return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
+      };
+      exits->push_back(
+          {it->id, status, microseconds(usage.ru_utime) + microseconds(usage.ru_stime)});
+      tracked_.erase(it);
+    }
+    return;
+  }
+}
+
+std::vector<Processes::Exit> Processes::Reap() {
+  std::vector<Exit> exits;
+  while (true) {
+    int status;
+    rusage usage;
+    const pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+    if (pid <= 0) return exits;
+    Note(pid, status, usage, &exits);
+  }
+}
+
+int Processes::EnforceDeadlines() {
+  int64_t next = -1;
+  const int64_t now = NowMs();
+  for (Tracked& process : tracked_) {
+    if (process.deadline_ms == 0) continue;
+    if (process.deadline_ms <= now) {
+      process.deadline_ms = 0;
+      Kill(process);
+    } else if (next < 0 || process.deadline_ms - now < next) {
+      next = process.deadline_ms - now;
+    }
+  }
+  return next > 1'000'000 ? 1'000'000 : static_cast<int>(next);
+}
+
+void Processes::DrainError(Tracked& process) {
+  char buffer[65536];
+  // Bounded: an endless writer must not keep the agent here.
+  for (int round = 0; round < 64; ++round) {
+    const ssize_t size = read(process.error.get(), buffer, sizeof buffer);
+    if (size == 0) process.error.reset();
+    if (size <= 0) break;
+    process.error_tail.append(buffer, static_cast<size_t>(size));
+    if (process.error_tail.size() > 2 * kLineBytesMax) {
+      process.error_tail.erase(0, process.error_tail.size() - kLineBytesMax);
+    }
+  }
+}
+
+}  // namespace taskmint::sandbox

@@ -1,0 +1,73 @@
+// From a spec to a running bubblewrap with the agent inside.
+#ifndef TASKMINT_SANDBOX_BUBBLEWRAP_H_
+#define TASKMINT_SANDBOX_BUBBLEWRAP_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "proto/base/status.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/channel.h"
+#include "sandbox/process.h"
+#include "sandbox/sandbox.h"
+
+namespace taskmint::sandbox {
+
+// A user id that no other open sandbox of this machine has; nothing (uid 0) when not root.
+class Slot {
+ public:
+  // RESOURCE_EXHAUSTED when all are taken.
+  static Result<Slot> Take();
+  uid_t uid() const { return uid_; }
+
+ private:
+  uid_t uid_ = 0;
+  // An abstract socket whose name stands for the slot: the kernel frees it, however we end.
+  UniqueFd claim_;
+};
+
+// What every sandbox of this process shares. Immutable, thread-safe.
+struct HostParts {
+  std::string bwrap_path;
+  bool can_disable_userns = false;
+  CgroupHome cgroups;
+  UniqueFd agent;                                           // memory file, executable
+  UniqueFd seccomp;                                         // memory file
+  std::vector<std::pair<std::string, UniqueFd>> etc_files;  // path inside, memory file
+};
+// UNAVAILABLE with the mend.
+Result<std::shared_ptr<const HostParts>> MakeHostParts();
+// Where bubblewrap is; empty when it is nowhere.
+std::string FindBubblewrap();
+
+// A running agent and everything that dies with it.
+struct Session {
+  ~Session() { Kill(); }
+  // Kills what is inside, waits, and gives back group and slot. Idempotent.
+  void Kill();
+
+  std::unique_ptr<Channel> channel;
+  ChildProcess monitor;  // bubblewrap outside
+  UniqueFd init;         // pidfd of the agent
+  std::unique_ptr<Cgroup> cgroup;
+  Slot slot;
+  // PATH, LANG, ... and the spec's, merged.
+  std::map<std::string, std::string> variables;
+};
+
+// INVALID_ARGUMENT for a spec that contradicts itself.
+Status CheckSpec(const SandboxSpec& spec);
+
+// Starts bubblewrap and waits for the agent's first word.
+Result<std::shared_ptr<Session>> OpenSession(const HostParts& parts, const SandboxSpec& spec,
+                                             std::stop_token stop);
+
+}  // namespace taskmint::sandbox
+
+#endif  // TASKMINT_SANDBOX_BUBBLEWRAP_H_

@@ -1,0 +1,241 @@
+#include "sandbox/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "proto/base/log.h"
+#include "sandbox/fd.h"
+
+namespace taskmint::sandbox {
+namespace {
+
+constexpr std::string_view kPrefix = "taskmint-";
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+bool WriteFile(const std::string& path, const std::string& text) {
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return file.valid() &&
+         ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+bool HasWord(const std::string& list, std::string_view word, char separator) {
+  std::istringstream stream(list);
+  for (std::string item; std::getline(stream, item, separator);) {
+    if (!item.empty() && item.back() == '\n') item.pop_back();
+    if (item == word) return true;
+  }
+  return false;
+}
+
+// This process's group in a hierarchy: its path relative to the mount. `controller` "" is V2.
+std::string OwnGroup(std::string_view controller) {
+  std::istringstream lines(ReadFile("/proc/self/cgroup"));
+  for (std::string line; std::getline(lines, line);) {
+    const size_t first = line.find(':');
+    const size_t second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    if (controller.empty() ? controllers.empty() : HasWord(controllers, controller, ',')) {
+      return line.substr(second + 1);
+    }
+  }
+  return {};
+}
+
+// The mount point of a hierarchy and the group at its root. `controller` "" is V2.
+bool FindMount(std::string_view controller, std::string* point, std::string* root) {
+  std::istringstream lines(ReadFile("/proc/self/mountinfo"));
+  for (std::string line; std::getline(lines, line);) {
+    const size_t dash = line.find(" - ");
+    if (dash == std::string::npos) continue;
+    std::istringstream head(line.substr(0, dash));
+    std::istringstream tail(line.substr(dash + 3));
+    std::string id, parent, device, type, source, options;
+    head >> id >> parent >> device >> *root >> *point;
+    tail >> type >> source >> options;
+    if (controller.empty() ? type == "cgroup2"
+                           : type == "cgroup" && HasWord(options, controller, ',')) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The folder of this process's own group; empty when it cannot be seen.
+std::string OwnFolder(std::string_view controller) {
+  std::string point, root;
+  if (!FindMount(controller, &point, &root)) return {};
+  std::string group = OwnGroup(controller);
+  if (root != "/" && group.starts_with(root)) group.erase(0, root.size());
+  const std::string folder = point + (group == "/" ? "" : group);
+  struct stat info;
+  return ::stat(folder.c_str(), &info) == 0 ? folder : point;
+}
+
+// The nearest group, from our own upwards, that hands memory and pids on to its children.
+std::string DelegatingFolder() {
+  std::string point, root;
+  if (!FindMount("", &point, &root)) return {};
+  for (std::string folder = OwnFolder(""); folder.size() >= point.size();
+       folder = folder.substr(0, folder.rfind('/'))) {
+    const std::string subtree = ReadFile(folder + "/cgroup.subtree_control");
+    if (HasWord(subtree, "memory", ' ') && HasWord(subtree, "pids", ' ')) return folder;
+    // Works where our own group is the root one, or empty.
+    if (WriteFile(folder + "/cgroup.subtree_control", "+memory +pids")) return folder;
+  }
+  return {};
+}
+
+// rmdir says EBUSY for some milliseconds after the last process died.
+bool RemoveGroup(const std::string& folder) {
+  std::chrono::microseconds pause(200);
+  for (int tries = 0; tries < 14; ++tries) {
+    if (::rmdir(folder.c_str()) == 0 || errno == ENOENT) return true;
+    if (errno != EBUSY) return false;
+    std::this_thread::sleep_for(pause);
+    pause *= 2;
+  }
+  return false;
+}
+
+// Groups are named taskmint-PID-N: those of dead processes are left over from a kill -9.
+void Sweep(const std::string& folder) {
+  DIR* stream = ::opendir(folder.c_str());
+  if (stream == nullptr) return;
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (!name.starts_with(kPrefix)) continue;
+    const pid_t pid = std::atoi(entry->d_name + kPrefix.size());
+    if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH) {
+      ::rmdir((folder + "/" + entry->d_name).c_str());
+    }
+  }
+  ::closedir(stream);
+}
+
+std::string NewName() {
+  static std::atomic<uint64_t> next{0};
+  return std::string(kPrefix) + std::to_string(::getpid()) + "-" + std::to_string(next++);
+}
+
+bool CanMakeIn(const std::string& folder) {
+  if (folder.empty()) return false;
+  Sweep(folder);
+  const std::string group = folder + "/" + NewName();
+  if (::mkdir(group.c_str(), 0755) != 0) return false;
+  const bool writable = ::access((group + "/cgroup.procs").c_str(), W_OK) == 0;
+  ::rmdir(group.c_str());
+  return writable;
+}
+
+}  // namespace
+
+CgroupHome FindCgroupHome() {
+  CgroupHome home;
+  if (::geteuid() != 0) {
+    home.detail = "not root: limits are those of each process";
+    return home;
+  }
+  const std::string memory = OwnFolder("memory");
+  const std::string processes = OwnFolder("pids");
+  if (CanMakeIn(memory)) home.memory_folder = memory;
+  if (CanMakeIn(processes)) home.processes_folder = processes;
+  if (!home.memory_folder.empty()) {
+    home.kind = CgroupHome::Kind::kV1;
+    home.detail = "version 1 below " + home.memory_folder;
+    return home;
+  }
+  const std::string unified = DelegatingFolder();
+  if (CanMakeIn(unified)) {
+    home.kind = CgroupHome::Kind::kV2;
+    home.memory_folder = home.processes_folder = unified;
+    home.detail = "version 2 below " + unified;
+    return home;
+  }
+  home.processes_folder.clear();
+  home.detail = "no group with memory and pids can be made here";
+  return home;
+}
+
+Result<std::unique_ptr<Cgroup>> Cgroup::Make(const CgroupHome& home, int64_t memory_bytes_max,
+                                             int64_t processes_max) {
+  std::unique_ptr<Cgroup> group(new Cgroup);
+  group->kind_ = home.kind;
+  const std::string name = NewName();
+  const auto make = [&](const std::string& parent) -> Result<std::string> {
+    std::string folder = parent + "/" + name;
+    if (::mkdir(folder.c_str(), 0755) != 0) {
+      return Status(Code::kAborted, Boundary::kSandbox,
+                    "cannot make the control group " + folder + ": " + std::strerror(errno));
+    }
+    group->folders_.push_back(folder);
+    return folder;
+  };
+  const std::string memory_bytes = std::to_string(memory_bytes_max);
+  const std::string processes = std::to_string(processes_max);
+  bool limited = true;
+  if (home.kind == CgroupHome::Kind::kV2) {
+    TASKMINT_ASSIGN_OR_RETURN(group->memory_folder_, make(home.memory_folder));
+    limited = WriteFile(group->memory_folder_ + "/memory.max", memory_bytes) &&
+              WriteFile(group->memory_folder_ + "/pids.max", processes);
+    WriteFile(group->memory_folder_ + "/memory.swap.max", "0");
+  } else if (home.kind == CgroupHome::Kind::kV1) {
+    TASKMINT_ASSIGN_OR_RETURN(group->memory_folder_, make(home.memory_folder));
+    limited = WriteFile(group->memory_folder_ + "/memory.limit_in_bytes", memory_bytes);
+    WriteFile(group->memory_folder_ + "/memory.memsw.limit_in_bytes", memory_bytes);
+    if (!home.processes_folder.empty()) {
+      TASKMINT_ASSIGN_OR_RETURN(const std::string folder, make(home.processes_folder));
+      limited = limited && WriteFile(folder + "/pids.max", processes);
+    }
+  }
+  if (!limited) {
+    return Status(Code::kAborted, Boundary::kSandbox,
+                  "cannot set the limits of the control group " + group->memory_folder_);
+  }
+  return group;
+}
+
+Cgroup::~Cgroup() {
+  for (const std::string& folder : folders_) {
+    if (!RemoveGroup(folder)) {
+      Log(LogLevel::kWarning, "control group left", {{"folder", folder}});
+    }
+  }
+}
+
+std::vector<std::string> Cgroup::JoinPaths() const {
+  std::vector<std::string> paths;
+  for (const std::string& folder : folders_) paths.push_back(folder + "/cgroup.procs");
+  return paths;
+}
+
+uint64_t Cgroup::MemoryKills() const {
+  if (memory_folder_.empty()) return 0;
+  std::istringstream lines(
+      ReadFile(memory_folder_ +
+               (kind_ == CgroupHome::Kind::kV2 ? "/memory.events" : "/memory.oom_control")));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("oom_kill ")) return std::strtoull(line.c_str() + 9, nullptr, 10);
+  }
+  return 0;
+}
+
+}  // namespace taskmint::sandbox

@@ -1,0 +1,55 @@
+// Control groups for memory and processes, version 1 or 2, where they are ours to make.
+#ifndef TASKMINT_SANDBOX_CGROUP_H_
+#define TASKMINT_SANDBOX_CGROUP_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proto/base/status.h"
+
+namespace taskmint::sandbox {
+
+// Where groups can be made on this machine.
+struct CgroupHome {
+  enum class Kind { kNone, kV1, kV2 };
+  Kind kind = Kind::kNone;
+  // Folders in which a sandbox's group is made. V2: one, for all; empty where it is missing.
+  std::string memory_folder;
+  std::string processes_folder;
+  // What was found, for a person.
+  std::string detail;
+};
+
+// Looks at /proc/self/cgroup and the mounts, and tries: as root only, where it makes and removes a
+// group. Removes groups that dead processes of ours left. Cost: about 1 ms.
+CgroupHome FindCgroupHome();
+
+// One sandbox's groups. Not thread-safe. Destroying it removes them, once what was inside is dead.
+class Cgroup {
+ public:
+  // ABORTED (sandbox) when the group cannot be made.
+  static Result<std::unique_ptr<Cgroup>> Make(const CgroupHome& home, int64_t memory_bytes_max,
+                                              int64_t processes_max);
+  ~Cgroup();
+  Cgroup(const Cgroup&) = delete;
+  Cgroup& operator=(const Cgroup&) = delete;
+
+  // The files through which a process joins.
+  std::vector<std::string> JoinPaths() const;
+  // True when memory is limited by this group.
+  bool limits_memory() const { return !memory_folder_.empty(); }
+  // Processes killed for want of memory so far.
+  uint64_t MemoryKills() const;
+
+ private:
+  Cgroup() = default;
+  std::vector<std::string> folders_;
+  std::string memory_folder_;
+  CgroupHome::Kind kind_ = CgroupHome::Kind::kNone;
+};
+
+}  // namespace taskmint::sandbox
+
+#endif  // TASKMINT_SANDBOX_CGROUP_H_

@@ -1,0 +1,116 @@
+// The contract of sandbox.h, over the host that this machine has.
+#include "sandbox/sandbox.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/sandbox/open_sandbox.h"
+
+namespace taskmint::sandbox {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int64_t kModifiedS = 1'600'000'000;
+
+[[maybe_unused]] int64_t NowMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+// A folder of the host that goes away with the test.
+class HostFolder {
+ public:
+  HostFolder() {
+    std::string pattern = std::filesystem::temp_directory_path() / "taskmint-test-XXXXXX";
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~HostFolder() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+TEST(SandboxTest, RunTellsExitCodeAndBothOutputs) {
+  auto sandbox = OpenSandbox();
+  const CommandResult result = RunIn(*sandbox, Shell("echo out; echo err >&2; exit 3"));
+  EXPECT_EQ(result.ending, Ending::kExited);
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_EQ(result.output, "out\n");
+  EXPECT_EQ(result.error_output, "err\n");
+}
+
+TEST(SandboxTest, ASignalIsToldApartFromAnExit) {
+  auto sandbox = OpenSandbox();
+  const CommandResult result = RunIn(*sandbox, Shell("kill -SEGV $$"));
+  EXPECT_EQ(result.ending, Ending::kSignalled);
+  EXPECT_EQ(result.signal, SIGSEGV);
+}
+
+TEST(SandboxTest, InputFolderAndVariablesReachTheCommand) {
+  auto sandbox = OpenSandbox();
+  Command command = Shell("cat; pwd; echo $COLOUR");
+  command.input = "given\n";
+  command.folder = "/tmp";
+  command.variables = {{"COLOUR", "blue"}};
+  EXPECT_EQ(RunIn(*sandbox, command).output, "given\n/tmp\nblue\n");
+  EXPECT_EQ(RunIn(*sandbox, Shell("pwd; wc -c")).output, "/work\n0\n");
+}
+
+TEST(SandboxTest, AMissingProgramIsNotFoundAndTheSandboxLives) {
+  auto sandbox = OpenSandbox();
+  Command command;
+  command.argv = {"no-such-program"};
+  EXPECT_EQ(sandbox->Run(command, {}).status().code(), Code::kNotFound);
+  command.argv = {};
+  EXPECT_EQ(sandbox->Run(command, {}).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(RunIn(*sandbox, Shell("echo alive")).output, "alive\n");
+}
+
+TEST(SandboxTest, PutAndCollectRoundTripATree) {
+  auto sandbox = OpenSandbox();
+  FileTree tree;
+  ASSERT_TRUE(tree.Set("src/a.py", RegularFile("print(1)\n")).ok());
+  ASSERT_TRUE(tree.Set("run", {FileEntry::Kind::kExecutable,
+                               std::make_shared<std::string>("#!/bin/sh\necho ran\n")}).ok());
+  ASSERT_TRUE(
+      tree.Set("link", {FileEntry::Kind::kSymlink, std::make_shared<std::string>("src/a.py")}).ok());
+  ASSERT_TRUE(tree.Set("odd \xff\nname", RegularFile(std::string("\0\xfe", 2))).ok());
+  ASSERT_TRUE(tree.Set("big", RegularFile(std::string(5'000'000, 'x'))).ok());
+  ASSERT_TRUE(tree.Set("empty", RegularFile("")).ok());
+  const Status put = sandbox->Put(tree, "/work/deep/er", kModifiedS);
+  ASSERT_TRUE(put.ok()) << put.ToString();
+  EXPECT_EQ(RunIn(*sandbox, Shell("cd deep/er && ./run && python3 link && stat -c %Y big link")).output,
+            "ran\n1\n1600000000\n1600000000\n");
+  auto collected = sandbox->Collect("/work/deep/er", {});
+  ASSERT_TRUE(collected.ok()) << collected.status().ToString();
+  EXPECT_EQ(TreeDigest(*collected), TreeDigest(tree));
+}
+
+TEST(SandboxTest, ALineProcessAnswersLines) {
+  auto sandbox = OpenSandbox();
+  auto process = sandbox->Start(Shell("while read line; do echo got $line; echo e >&2; done"));
+  ASSERT_TRUE(process.ok()) << process.status().ToString();
+  for (const char* word : {"one", "two"}) {
+    ASSERT_TRUE((*process)->WriteLine(word).ok());
+    auto line = (*process)->ReadLine(10'000, {});
+    ASSERT_TRUE(line.ok()) << line.status().ToString();
+    EXPECT_EQ(*line, std::string("got ") + word);
+  }
+  EXPECT_THAT((*process)->error_output(), HasSubstr("e\n"));
+  EXPECT_EQ(RunIn(*sandbox, Shell("echo beside")).output, "beside\n");
+  EXPECT_EQ((*process)->ReadLine(50, {}).status().code(), Code::kDeadlineExceeded);
+}
+
+}  // namespace
+}  // namespace taskmint::sandbox
