@@ -82,16 +82,19 @@ TEST(SandboxTest, PutAndCollectRoundTripATree) {
   FileTree tree;
   ASSERT_TRUE(tree.Set("src/a.py", RegularFile("print(1)\n")).ok());
   ASSERT_TRUE(tree.Set("run", {FileEntry::Kind::kExecutable,
-                               std::make_shared<std::string>("#!/bin/sh\necho ran\n")}).ok());
+                               std::make_shared<std::string>("#!/bin/sh\necho ran\n")})
+                  .ok());
   ASSERT_TRUE(
-      tree.Set("link", {FileEntry::Kind::kSymlink, std::make_shared<std::string>("src/a.py")}).ok());
+      tree.Set("link", {FileEntry::Kind::kSymlink, std::make_shared<std::string>("src/a.py")})
+          .ok());
   ASSERT_TRUE(tree.Set("odd \xff\nname", RegularFile(std::string("\0\xfe", 2))).ok());
   ASSERT_TRUE(tree.Set("big", RegularFile(std::string(5'000'000, 'x'))).ok());
   ASSERT_TRUE(tree.Set("empty", RegularFile("")).ok());
   const Status put = sandbox->Put(tree, "/work/deep/er", kModifiedS);
   ASSERT_TRUE(put.ok()) << put.ToString();
-  EXPECT_EQ(RunIn(*sandbox, Shell("cd deep/er && ./run && python3 link && stat -c %Y big link")).output,
-            "ran\n1\n1600000000\n1600000000\n");
+  EXPECT_EQ(
+      RunIn(*sandbox, Shell("cd deep/er && ./run && python3 link && stat -c %Y big link")).output,
+      "ran\n1\n1600000000\n1600000000\n");
   auto collected = sandbox->Collect("/work/deep/er", {});
   ASSERT_TRUE(collected.ok()) << collected.status().ToString();
   EXPECT_EQ(TreeDigest(*collected), TreeDigest(tree));
