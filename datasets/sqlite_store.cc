@@ -214,9 +214,9 @@ Result<v1::Candidate> SqliteStore::FindById(const std::string& id) {
   TASKMINT_ASSIGN_OR_RETURN(auto connection, pool_.Borrow());
   TASKMINT_ASSIGN_OR_RETURN(Transaction snapshot, Transaction::Begin(*connection, false));
   Statement row = connection->Prepare(
-      "SELECT task_id, run, position, state FROM candidates WHERE task_id != '' AND task_id >= ?1 "
-      "AND task_id < ?2 UNION ALL "
-      "SELECT id, run, position, state FROM candidates WHERE id >= ?1 AND id < ?2 "
+      "SELECT * FROM (SELECT task_id, run, position, state FROM candidates "
+      "WHERE task_id != '' AND task_id >= ?1 AND task_id < ?2 UNION ALL "
+      "SELECT id, run, position, state FROM candidates WHERE id >= ?1 AND id < ?2) "
       "ORDER BY state = 2 DESC, run DESC, position");
   row.Text(id).Text(PrefixEnd(id));
   std::string found;

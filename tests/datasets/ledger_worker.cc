@@ -1,5 +1,5 @@
 // A process that works on a store's ledger until nothing is left: ledger_worker STORE RUN NAME.
-// Prints a line for each job that it completed.
+// Prints a line for each job that it completed. Called "create", it makes the store where needed.
 #include <unistd.h>
 
 #include <cstdio>
@@ -13,7 +13,8 @@ namespace {
 
 int Work(const std::string& folder, const std::string& run_id, const std::string& name) {
   const SystemClock clock;
-  Result<std::unique_ptr<Store>> store = Store::Open(folder, OpenMode::kReadWrite, clock);
+  const OpenMode mode = name == "create" ? OpenMode::kCreate : OpenMode::kReadWrite;
+  Result<std::unique_ptr<Store>> store = Store::Open(folder, mode, clock);
   if (!store.ok()) {
     std::fprintf(stderr, "%s\n", store.status().ToString().c_str());
     return 1;

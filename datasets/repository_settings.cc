@@ -1,0 +1,215 @@
+#include "datasets/repository_settings.h"
+
+// Without exceptions the parser returns its error; this needs the header-only form.
+#define TOML_HEADER_ONLY 1
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "proto/base/utf8.h"
+
+namespace taskmint::datasets {
+namespace {
+
+constexpr size_t kBytesMax = 64 << 10;
+constexpr size_t kListItemsMax = 1'000;
+constexpr size_t kItemBytesMax = 1'000;
+constexpr int kNestingMax = 32;
+constexpr int64_t kMinutesMax = 1'440;
+constexpr int64_t kMsPerMinute = 60'000;
+constexpr std::string_view kKeys =
+    "setup, test_command, packages, build_hosts and test_wall_minutes_max";
+
+// Dots and brackets outside strings and comments of one line: what can make tables nest. The
+// parser's own recursion, and that of its destructors, follows them.
+class NestingScan {
+ public:
+  // The first line (from 1) that nests too deep; nothing when there is none.
+  std::optional<int64_t> Find(std::string_view text) {
+    for (size_t i = 0; i < text.size();) {
+      const char c = text[i];
+      if (c == '"' || c == '\'') {
+        i = AfterString(text, i);
+        continue;
+      }
+      if (c == '#') {
+        i = std::min(text.find('\n', i), text.size());
+        continue;
+      }
+      if (c == '\n') {
+        ++line_;
+        dots_ = 0;
+      } else if (c == '.') {
+        ++dots_;
+      } else if (c == '[' || c == '{') {
+        ++open_;
+      } else if ((c == ']' || c == '}') && open_ > 0) {
+        --open_;
+      } else if (c == ',' || c == '=') {
+        dots_ = 0;
+      }
+      if (dots_ > kNestingMax || open_ > kNestingMax) return line_;
+      ++i;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  size_t AfterString(std::string_view text, size_t i) {
+    const char quote = text[i];
+    const std::string three(3, quote);
+    const bool is_long = text.substr(i, 3) == three;
+    i += is_long ? 3 : 1;
+    while (i < text.size()) {
+      if (quote == '"' && text[i] == '\\') {
+        if (i + 1 < text.size() && text[i + 1] == '\n') ++line_;
+        i += 2;
+        continue;
+      }
+      if (is_long && text.substr(i, 3) == three) {
+        i += 3;
+        // Up to two quotes of the content may stand before the closing three.
+        for (int extra = 0; extra < 2 && i < text.size() && text[i] == quote; ++extra) ++i;
+        return i;
+      }
+      if (!is_long && (text[i] == quote || text[i] == '\n')) return i + (text[i] == quote ? 1 : 0);
+      if (text[i] == '\n') ++line_;
+      ++i;
+    }
+    return text.size();
+  }
+
+  int64_t line_ = 1;
+  int dots_ = 0;
+  int open_ = 0;
+};
+
+// "host" or "host:port": what the build's proxy compares.
+bool IsHost(std::string_view text) {
+  const size_t colon = text.find(':');
+  const std::string_view host = text.substr(0, colon);
+  if (host.empty() || host.front() == '-' || host.front() == '.') return false;
+  const bool host_ok = std::all_of(host.begin(), host.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.';
+  });
+  if (!host_ok || colon == std::string_view::npos) return host_ok;
+  const std::string_view port = text.substr(colon + 1);
+  const bool digits =
+      !port.empty() && port.size() <= 5 &&
+      std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits) return false;
+  const int number = std::stoi(std::string(port));
+  return number > 0 && number <= 65'535;
+}
+
+// A package never reads as an option of the package manager.
+bool IsPackage(std::string_view text) { return !text.empty() && text.front() != '-'; }
+
+bool HasControls(std::string_view text, std::string_view allowed) {
+  return std::any_of(text.begin(), text.end(), [&](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 || byte == 0x7f) && allowed.find(c) == std::string_view::npos;
+  });
+}
+
+class SettingsReader {
+ public:
+  explicit SettingsReader(const std::string& name) : name_(name) {}
+
+  Result<v1::RepositorySettings> Read(const toml::table& table) {
+    for (const auto& [key, value] : table) {
+      TASKMINT_RETURN_IF_ERROR(ReadKey(key.str(), key.source().begin.line, value));
+    }
+    return settings_;
+  }
+
+  Status Refuse(int64_t line, const std::string& why) const {
+    return {Code::kInvalidArgument, Boundary::kConfig,
+            name_ + ":" + std::to_string(line) + ": " + Printable(why)};
+  }
+
+ private:
+  Status ReadKey(std::string_view key, int64_t line, const toml::node& value) {
+    if (key == "setup")
+      return ReadText(key, line, value, "\t\n\r", *settings_.mutable_setup_script());
+    if (key == "test_command") {
+      return ReadText(key, line, value, "\t", *settings_.mutable_test_command());
+    }
+    if (key == "packages") {
+      return ReadList(key, line, value, IsPackage, "package", *settings_.mutable_packages());
+    }
+    if (key == "build_hosts") {
+      return ReadList(key, line, value, IsHost, "host or host:port",
+                      *settings_.mutable_build_hosts());
+    }
+    if (key == "test_wall_minutes_max") return ReadMinutes(key, line, value);
+    return Refuse(line, "unknown key '" + std::string(key.substr(0, 100)) + "'; known are " +
+                            std::string(kKeys));
+  }
+
+  Status ReadText(std::string_view key, int64_t line, const toml::node& value,
+                  std::string_view allowed, std::string& text) const {
+    const auto* string = value.as_string();
+    if (string == nullptr) return Refuse(line, std::string(key) + " must be a string");
+    if (HasControls(string->get(), allowed)) {
+      return Refuse(line, std::string(key) + " holds control characters");
+    }
+    text = string->get();
+    return OkStatus();
+  }
+
+  Status ReadList(std::string_view key, int64_t line, const toml::node& value,
+                  bool (*is_usable)(std::string_view), const std::string& kind,
+                  google::protobuf::RepeatedPtrField<std::string>& items) const {
+    const toml::array* array = value.as_array();
+    if (array == nullptr) return Refuse(line, std::string(key) + " must be a list of strings");
+    if (array->size() > kListItemsMax) return Refuse(line, std::string(key) + " is too long");
+    for (const toml::node& node : *array) {
+      const auto* string = node.as_string();
+      const int64_t item_line = node.source().begin.line;
+      if (string == nullptr)
+        return Refuse(item_line, std::string(key) + " must be a list of strings");
+      const std::string& item = string->get();
+      if (item.size() > kItemBytesMax || HasControls(item, "") || !is_usable(item)) {
+        return Refuse(item_line,
+                      "'" + item.substr(0, 100) + "' in " + std::string(key) + " is no " + kind);
+      }
+      *items.Add() = item;
+    }
+    return OkStatus();
+  }
+
+  Status ReadMinutes(std::string_view key, int64_t line, const toml::node& value) {
+    const auto* number = value.as_integer();
+    if (number == nullptr || number->get() < 1 || number->get() > kMinutesMax) {
+      return Refuse(line, std::string(key) + " must be a whole number from 1 to 1440");
+    }
+    settings_.set_test_wall_ms_max(number->get() * kMsPerMinute);
+    return OkStatus();
+  }
+
+  const std::string& name_;
+  v1::RepositorySettings settings_;
+};
+
+}  // namespace
+
+Result<v1::RepositorySettings> ParseRepositorySettings(std::string_view bytes,
+                                                       const std::string& name) {
+  SettingsReader reader(name);
+  if (bytes.size() > kBytesMax) return reader.Refuse(1, "larger than 64 KiB");
+  if (const std::optional<int64_t> line = NestingScan().Find(bytes)) {
+    return reader.Refuse(*line, "nested too deep");
+  }
+  const toml::parse_result parsed = toml::parse(bytes);
+  if (!parsed) {
+    return reader.Refuse(parsed.error().source().begin.line,
+                         std::string(parsed.error().description()));
+  }
+  return reader.Read(parsed.table());
+}
+
+}  // namespace taskmint::datasets
