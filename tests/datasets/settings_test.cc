@@ -86,7 +86,7 @@ TEST(RepositorySettingsTest, BrokenAndHostileBytesAreRefused) {
   EXPECT_THAT(Refusal("x = " + std::string(60'000, '[')), HasSubstr("nested too deep"));
   Refusal("x = [\n" + std::string(10'000, '{'));
   // What looks like a string to a careless scan.
-  for (const std::string& quotes : {std::string("\"\"\"a\"\"\"\""), std::string("a'")}) {
+  for (const std::string& quotes : {std::string("\"\"\"a\"\"\"\""), std::string("''''a'''''")}) {
     EXPECT_THAT(Refusal("x = [" + quotes + ", {" + keys + " = 1}, \"\"]"),
                 HasSubstr("nested too deep"));
   }
