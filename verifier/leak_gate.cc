@@ -93,21 +93,42 @@ std::string Quote(std::string_view text) {
   return quoted + "'";
 }
 
-// Prints what an agent should not find: first git folders and package caches, then, after a line
-// "--", the files that hold any anchor.
+// Prints what an agent should not find: git folders and package caches with a '!' in front, the
+// files that hold any anchor, and "--" at the end. One walk through the file system.
 std::string HuntScript(const AnswerWindows& answer) {
-  const std::string find = "find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o ";
-  std::string script = find +
-                       "\\( -name .git -o -path '*/.cache/uv' -o -path '*/.cache/pip' "
-                       "-o -path /var/cache/pip -o -path /var/lib/pip \\) -print 2>/dev/null\n"
-                       "echo --\n";
-  if (answer.size() == 0) return script;
-  std::string names;
-  for (const std::string& pattern : answer.name_patterns()) {
-    names += (names.empty() ? "-name " : " -o -name ") + Quote(pattern);
+  std::string script =
+      "find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o "
+      "\\( -name .git -o -path '*/.cache/uv' -o -path '*/.cache/pip' -o -path /var/cache/pip "
+      "\\) -printf '!%p\\n'";
+  if (answer.size() > 0) {
+    std::string names;
+    for (const std::string& pattern : answer.name_patterns()) {
+      names += (names.empty() ? "-name " : " -o -name ") + Quote(pattern);
+    }
+    script += " -o -type f -size -" + std::to_string(kFileBytesMax / 1024) + "k \\( " + names +
+              " \\) -exec grep -lF -f /tmp/anchors {} +";
   }
-  return script + find + "-type f -size -" + std::to_string(kFileBytesMax / 1024) + "k \\( " +
-         names + " \\) -exec grep -lF -f /tmp/anchors {} + 2>/dev/null\n";
+  return script + " 2>/dev/null\necho --\n";
+}
+
+// The paths that the script printed.
+struct Finds {
+  std::vector<std::string> forbidden;
+  std::vector<std::string> suspects;
+  bool complete = false;
+};
+
+Finds ReadFinds(std::string_view output) {
+  Finds finds;
+  while (!output.empty()) {
+    const size_t end = std::min(output.find('\n'), output.size());
+    const std::string_view line = output.substr(0, end);
+    output.remove_prefix(std::min(end + 1, output.size()));
+    if (line == "--") finds.complete = output.empty();
+    if (line.starts_with("!")) finds.forbidden.emplace_back(line.substr(1));
+    if (line.starts_with("/")) finds.suspects.emplace_back(line);
+  }
+  return finds;
 }
 
 // Looks through everything that the agent can read.
@@ -143,20 +164,16 @@ Result<std::string> Hunt(const GradingBench& bench, const Proposal& proposal, Co
                   "the hunt through the sandbox ended early: " +
                       std::string(sandbox::EndingName(found.ending)));
   }
-  const size_t dashes = found.output.starts_with("--\n") ? 0 : found.output.find("\n--\n");
-  if (dashes == std::string::npos) {
-    return Status(Code::kInternal, Boundary::kVerifier, "the hunt through the sandbox failed");
+  const Finds finds = ReadFinds(found.output);
+  if (!finds.complete) {
+    return Status(Code::kAborted, Boundary::kVerifier, "the hunt through the sandbox failed");
   }
-  if (dashes > 0) {
-    return "the sandbox shows " + found.output.substr(0, found.output.find('\n'));
-  }
-  std::string_view rest = std::string_view(found.output).substr(3);
-  for (size_t i = 0; i < kFilesMax && !rest.empty(); ++i) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string path(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    const auto content = place->Get(path, kFileBytesMax);
-    if (content.ok() && comparer.Leaks(*content)) return "the fixed code can be read at " + path;
+  if (!finds.forbidden.empty()) return "the sandbox shows " + finds.forbidden.front();
+  for (size_t i = 0; i < std::min(finds.suspects.size(), kFilesMax); ++i) {
+    const auto content = place->Get(finds.suspects[i], kFileBytesMax);
+    if (content.ok() && comparer.Leaks(*content)) {
+      return "the fixed code can be read at " + finds.suspects[i];
+    }
   }
   return std::string();
 }
