@@ -1,0 +1,59 @@
+#include "orchestrator/bench.h"
+
+#include <filesystem>
+
+#include "environments/repository/language_driver.h"
+
+namespace taskmint::orchestrator {
+
+Result<verifier::GradingBench> MakeBench(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                                         const v1::RepositoryEnvironment& environment,
+                                         FileTree overlay, std::vector<std::string> removed_paths) {
+  const environments::LanguageDriver* driver = environments::FindDriver(environment.driver());
+  if (driver == nullptr) {
+    return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
+                  "no driver for '" + environment.driver() +
+                      "' in this version; the task was minted by a newer one");
+  }
+  environments::BuiltEnvironment built;
+  const std::string cache =
+      std::filesystem::absolute(std::filesystem::path(store.cache_folder()) / "layers").string();
+  for (const v1::Layer& layer : environment.layers()) {
+    TASKMINT_ASSIGN_OR_RETURN(std::string path,
+                              store.blobs().Materialize(layer.tree_digest(), cache));
+    built.layers.push_back({std::move(path), layer.mount_path(), false});
+  }
+  return verifier::GradingBench{*driver,          sandboxes,          environment,
+                                std::move(built), std::move(overlay), std::move(removed_paths)};
+}
+
+Result<TaskBench> LoadTaskBench(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                                const v1::Task& task) {
+  if (!task.environment().has_repository() || !task.verifier().has_tests()) {
+    return Status(Code::kFailedPrecondition, Boundary::kVerifier,
+                  "task " + task.id() + " is of a kind that this version cannot grade");
+  }
+  const v1::RepositoryEnvironment& environment = task.environment().repository();
+  const v1::TestVerifier& expected = task.verifier().tests();
+  datasets::BlobStore& blobs = store.blobs();
+  TASKMINT_ASSIGN_OR_RETURN(FileTree parent, blobs.GetTree(environment.tree_digest()));
+  TASKMINT_ASSIGN_OR_RETURN(FileTree overlay, blobs.GetTree(expected.overlay_digest()));
+  TASKMINT_ASSIGN_OR_RETURN(std::string patch, blobs.Get(task.solution().patch_digest()));
+  std::vector<std::string> removed(expected.removed_paths().begin(),
+                                   expected.removed_paths().end());
+  TASKMINT_ASSIGN_OR_RETURN(
+      verifier::GradingBench bench,
+      MakeBench(store, sandboxes, environment, std::move(overlay), std::move(removed)));
+  return TaskBench{std::move(bench), std::move(parent), std::move(patch)};
+}
+
+Result<std::string> BaseDifference(const v1::Task& task) {
+  const v1::Base& wanted = task.environment().repository().base();
+  TASKMINT_ASSIGN_OR_RETURN(const sandbox::BaseLayer here, sandbox::ReadBaseLayer());
+  if (here.package_list_digest == wanted.package_list_digest()) return std::string();
+  return "base differs: minted on " + wanted.name() + " with packages " +
+         wanted.package_list_digest().substr(0, 12) + ", this machine is " + here.name + " with " +
+         here.package_list_digest.substr(0, 12);
+}
+
+}  // namespace taskmint::orchestrator

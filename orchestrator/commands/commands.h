@@ -1,0 +1,24 @@
+// The commands, one file each. Each function adds its command to the line; the targets of its
+// options live as long as the process.
+#ifndef TASKMINT_ORCHESTRATOR_COMMANDS_COMMANDS_H_
+#define TASKMINT_ORCHESTRATOR_COMMANDS_COMMANDS_H_
+
+#include "orchestrator/command_line.h"
+
+namespace taskmint::orchestrator {
+
+void AddSynth(Command root);
+void AddList(Command root);
+void AddShow(Command root);
+void AddStats(Command root);
+void AddVerify(Command root);
+void AddReplay(Command root);
+void AddStore(Command root);
+void AddDoctor(Command root);
+
+// --store DIR, the same for all of them.
+void AddStoreOption(Command& command, std::string& folder);
+
+}  // namespace taskmint::orchestrator
+
+#endif  // TASKMINT_ORCHESTRATOR_COMMANDS_COMMANDS_H_

@@ -1,0 +1,249 @@
+#include <nlohmann/json.hpp>
+
+#include "datasets/store.h"
+#include "orchestrator/commands/commands.h"
+#include "orchestrator/terminal.h"
+#include "proto/base/clock.h"
+#include "proto/base/json.h"
+#include "proto/base/utf8.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+struct ShowOptions {
+  std::string store = "taskmint-store";
+  std::string id;
+  bool evidence = false;
+  bool json = false;
+};
+
+// A candidate with what its record refers to.
+struct Shown {
+  v1::Candidate candidate;
+  std::vector<datasets::StageRow> stages;
+  std::string patch;
+  // By digest.
+  std::map<std::string, std::string> logs;
+
+  bool kept() const { return candidate.state() == v1::Candidate::STATE_KEPT; }
+  const std::string& id() const { return kept() ? candidate.task().id() : candidate.id(); }
+};
+
+Result<Shown> Load(datasets::Store& store, const std::string& id) {
+  Shown shown;
+  TASKMINT_ASSIGN_OR_RETURN(shown.candidate, store.FindById(id));
+  TASKMINT_ASSIGN_OR_RETURN(shown.stages, store.Stages(shown.candidate));
+  const std::string& patch = shown.candidate.task().solution().patch_digest();
+  if (!patch.empty()) {
+    TASKMINT_ASSIGN_OR_RETURN(shown.patch, store.blobs().Get(patch));
+  }
+  std::vector<std::string> digests;
+  for (const datasets::StageRow& row : shown.stages) digests.push_back(row.log_digest);
+  for (const v1::Evidence& row : shown.candidate.evidence()) digests.push_back(row.log_digest());
+  for (const std::string& digest : digests) {
+    if (digest.empty() || shown.logs.count(digest) != 0) continue;
+    TASKMINT_ASSIGN_OR_RETURN(shown.logs[digest], store.blobs().Get(digest));
+  }
+  return shown;
+}
+
+std::string LogText(const Shown& shown, const std::string& digest) {
+  const auto found = shown.logs.find(digest);
+  return found == shown.logs.end() ? "" : found->second;
+}
+
+nlohmann::json RecordJson(const google::protobuf::Message& record) {
+  auto json = ParseJson(RecordToJson(record));
+  return json.ok() ? *std::move(json) : nlohmann::json();
+}
+
+std::string StateName(v1::Candidate::State state) {
+  switch (state) {
+    case v1::Candidate::STATE_KEPT:
+      return "kept";
+    case v1::Candidate::STATE_REJECTED:
+      return "rejected";
+    case v1::Candidate::STATE_SURPLUS:
+      return "surplus";
+    default:
+      return "pending";
+  }
+}
+
+nlohmann::json StageJson(const Shown& shown, const datasets::StageRow& row) {
+  return {{"stage", row.stage},
+          {"attempt", row.attempt},
+          {"state", row.state},
+          {"code", row.code},
+          {"boundary", row.boundary},
+          {"message", row.message},
+          {"log", LogText(shown, row.log_digest)},
+          {"started_ms", row.started_ms},
+          {"wall_ms", row.wall_ms}};
+}
+
+nlohmann::json ShownJson(const Shown& shown) {
+  const v1::Candidate& candidate = shown.candidate;
+  nlohmann::json evidence = nlohmann::json::array();
+  for (const v1::Evidence& row : candidate.evidence()) {
+    nlohmann::json json = RecordJson(row);
+    json["log"] = LogText(shown, row.log_digest());
+    evidence.push_back(std::move(json));
+  }
+  nlohmann::json stages = nlohmann::json::array();
+  for (const datasets::StageRow& row : shown.stages) stages.push_back(StageJson(shown, row));
+  return {{"id", shown.id()},
+          {"category", "code"},
+          {"language", candidate.task().language()},
+          {"source", candidate.task().provenance().source()},
+          {"commit", candidate.commit()},
+          {"kept", shown.kept()},
+          {"state", StateName(candidate.state())},
+          {"reason",
+           candidate.reason().empty() ? nlohmann::json() : nlohmann::json(candidate.reason())},
+          {"task", RecordJson(candidate.task())},
+          {"patch", shown.patch},
+          {"evidence", std::move(evidence)},
+          {"stages", std::move(stages)}};
+}
+
+void Heading(const std::string& text) { PrintOut("\n" + Tinted(text, Tint::kBold) + "\n"); }
+
+void PrintBlock(const std::string& text) {
+  const std::string printable = Printable(text);
+  PrintOut(printable);
+  if (!printable.empty() && printable.back() != '\n') PrintOut("\n");
+}
+
+template <typename Ids>
+void PrintIds(const std::string& role, const Ids& ids, int shown_max) {
+  if (ids.empty()) return;
+  PrintOut("  " + role + " (" + std::to_string(ids.size()) + ")\n");
+  int shown = 0;
+  for (const std::string& id : ids) {
+    if (shown++ == shown_max) {
+      PrintOut("    ... and " + std::to_string(ids.size() - shown_max) + " more (--json)\n");
+      return;
+    }
+    PrintOut("    " + Printable(id) + "\n");
+  }
+}
+
+void PrintTask(const Shown& shown) {
+  const v1::Task& task = shown.candidate.task();
+  if (!task.prompt().text().empty()) {
+    Heading("Prompt");
+    PrintBlock(task.prompt().text());
+  }
+  const v1::TestVerifier& tests = task.verifier().tests();
+  if (tests.graded_files_size() > 0) {
+    Heading("Tests");
+    PrintIds("fail to pass", tests.fail_to_pass(), 20);
+    PrintIds("error to pass", tests.error_to_pass(), 20);
+    PrintIds("pass to pass", tests.pass_to_pass(), 5);
+    PrintIds("unjudged", tests.unjudged(), 5);
+  }
+  const v1::RepositoryEnvironment& environment = task.environment().repository();
+  if (environment.layers_size() > 0) {
+    Heading("Environment");
+    PrintOut("  base  " + Printable(environment.base().name()) + "\n");
+    for (const v1::Layer& layer : environment.layers()) {
+      PrintOut("  " + Printable(layer.mount_path()) + "  " + layer.tree_digest().substr(0, 12) +
+               "\n");
+      PrintBlock(layer.recipe());
+    }
+  }
+  if (!shown.patch.empty()) {
+    Heading("Reference solution");
+    PrintBlock(CutMiddle(shown.patch, 16 << 10));
+  }
+}
+
+std::string OutcomeName(v1::Evidence::Outcome outcome) {
+  switch (outcome) {
+    case v1::Evidence::OUTCOME_PASSED:
+      return "passed";
+    case v1::Evidence::OUTCOME_REJECTED:
+      return "rejected";
+    case v1::Evidence::OUTCOME_UNMEASURED:
+      return "unmeasured";
+    case v1::Evidence::OUTCOME_NO_VERDICT:
+      return "no-verdict";
+    default:
+      return "unspecified";
+  }
+}
+
+void PrintEvidence(const Shown& shown) {
+  Heading("Evidence");
+  Table table({"GATE", "OUTCOME", "VALUES", "DETAIL"});
+  for (const v1::Evidence& row : shown.candidate.evidence()) {
+    const std::map<std::string, double> sorted(row.values().begin(), row.values().end());
+    std::string values;
+    for (const auto& [name, value] : sorted) {
+      values += (values.empty() ? "" : " ") + name + "=" + nlohmann::json(value).dump();
+    }
+    table.Add({row.gate(), OutcomeName(row.outcome()), values, row.detail()});
+  }
+  table.Print();
+}
+
+void PrintStages(const Shown& shown, bool logs) {
+  Heading("Stages");
+  Table table({"STAGE", "ATTEMPT", "STATE", "TIME", "MESSAGE"});
+  for (const datasets::StageRow& row : shown.stages) {
+    table.Add({row.stage, std::to_string(row.attempt), row.state, DurationText(row.wall_ms),
+               row.code.empty() ? "" : row.code + " (" + row.boundary + "): " + row.message});
+  }
+  table.Print();
+  if (!logs) return;
+  for (const datasets::StageRow& row : shown.stages) {
+    const std::string log = LogText(shown, row.log_digest);
+    if (log.empty()) continue;
+    Heading("Log of " + row.stage);
+    PrintBlock(CutMiddle(log, 32 << 10));
+  }
+}
+
+int RunShow(const ShowOptions& options) {
+  const SystemClock clock;
+  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
+  if (!store.ok()) return ComplainOf(store.status());
+  const auto shown = Load(**store, options.id);
+  if (!shown.ok()) return ComplainOf(shown.status());
+  if (options.json) {
+    PrintOut(DumpJson(ShownJson(*shown), true) + "\n");
+    return kExitDone;
+  }
+  const v1::Candidate& candidate = shown->candidate;
+  PrintOut(Tinted(shown->id(), Tint::kBold) + "\n");
+  PrintOut("  state   " +
+           Tinted(StateName(candidate.state()), shown->kept() ? Tint::kGreen : Tint::kRed) +
+           (candidate.reason().empty() ? "" : ": " + Printable(candidate.reason())) + "\n");
+  PrintOut("  source  " + Printable(candidate.task().provenance().source()) + " at " +
+           Printable(candidate.commit()) + "\n");
+  PrintOut("  licence " + Printable(candidate.task().licence().spdx_id()) + "\n");
+  PrintTask(*shown);
+  if (options.evidence || !shown->kept()) {
+    PrintEvidence(*shown);
+    PrintStages(*shown, /*logs=*/true);
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddShow(Command root) {
+  static ShowOptions options;
+  Command show = root.Add("show", "Show a task, or a rejected candidate with its stage logs");
+  show.Text("id", options.id, "ID", "The id, or the first digits of it")
+      .Require("id")
+      .Flag("--evidence", options.evidence, "What every gate found, and the stages' logs")
+      .Flag("--json", options.json, "Print an object: record, patch, evidence, stages with logs");
+  AddStoreOption(show, options.store);
+  show.Example("taskmint show 3fa94c --evidence").Example("taskmint show 3fa94c --json").Action([] {
+    return RunShow(options);
+  });
+}
+
+}  // namespace taskmint::orchestrator

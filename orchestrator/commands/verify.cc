@@ -1,0 +1,103 @@
+#include <nlohmann/json.hpp>
+
+#include "orchestrator/commands/commands.h"
+#include "orchestrator/host_file.h"
+#include "orchestrator/interrupt.h"
+#include "orchestrator/regrade.h"
+#include "orchestrator/terminal.h"
+#include "proto/base/clock.h"
+#include "proto/base/json.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+struct VerifyOptions {
+  std::string store = "taskmint-store";
+  std::string id;
+  std::string solution;
+  bool json = false;
+};
+
+Result<ProposedSolution> SolutionOf(const std::string& text) {
+  using Kind = ProposedSolution::Kind;
+  if (text == "gold") return ProposedSolution{Kind::kGold, ""};
+  if (text == "null") return ProposedSolution{Kind::kNull, ""};
+  TASKMINT_ASSIGN_OR_RETURN(std::string patch, ReadHostFile(text));
+  return ProposedSolution{Kind::kPatch, std::move(patch)};
+}
+
+nlohmann::json VerdictJson(const std::string& id, const v1::Verdict& verdict) {
+  const bool scored = verdict.state() != v1::Verdict::STATE_NO_VERDICT;
+  nlohmann::json tests = nlohmann::json::array();
+  for (const v1::TestResult& test : verdict.tests()) {
+    tests.push_back(
+        {{"id", test.id()}, {"status", TestStatusName(test.status())}, {"role", test.role()}});
+  }
+  return {{"id", id},
+          {"verdict", VerdictStateName(verdict.state())},
+          {"score", scored ? nlohmann::json(verdict.score()) : nlohmann::json()},
+          {"reason", verdict.reason()},
+          {"tests", tests},
+          {"digest", verdict.digest()},
+          {"wall_ms", verdict.wall_ms()},
+          {"cpu_ms", verdict.cpu_ms()}};
+}
+
+void PrintVerdict(const v1::Verdict& verdict) {
+  const bool pass = verdict.state() == v1::Verdict::STATE_PASS;
+  std::string line = Tinted(VerdictStateName(verdict.state()), pass ? Tint::kGreen : Tint::kRed);
+  if (verdict.state() != v1::Verdict::STATE_NO_VERDICT) {
+    line += ", score " + nlohmann::json(verdict.score()).dump();
+  }
+  if (!verdict.reason().empty()) line += ": " + verdict.reason();
+  PrintOut(line + "\n");
+  if (verdict.tests().empty()) return;
+  Table table({"STATUS", "ROLE", "TEST"});
+  for (const v1::TestResult& test : verdict.tests()) {
+    table.Add({TestStatusName(test.status()), test.role(), test.id()},
+              test.status() == v1::TEST_STATUS_PASSED ? Tint::kNone : Tint::kRed);
+  }
+  table.Print();
+}
+
+int RunVerify(const VerifyOptions& options) {
+  const auto solution = SolutionOf(options.solution);
+  if (!solution.ok()) return ComplainOf(solution.status());
+  const SystemClock clock;
+  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadWrite, clock);
+  if (!store.ok()) return ComplainOf(store.status());
+  const auto kept = FindKept(**store, options.id);
+  if (!kept.ok()) return ComplainOf(kept.status());
+  auto sandboxes = sandbox::MakeBubblewrapHost();
+  if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
+  const Interrupt interrupt("stopping");
+  const auto verdict =
+      GradeSolution(**store, **sandboxes, kept->task(), *solution, interrupt.token());
+  if (interrupt.interrupted()) return kExitInterrupted;
+  if (!verdict.ok()) return ComplainOf(verdict.status());
+  if (options.json) {
+    PrintOut(DumpJson(VerdictJson(kept->task().id(), *verdict), true) + "\n");
+  } else {
+    PrintVerdict(*verdict);
+  }
+  return verdict->state() == v1::Verdict::STATE_NO_VERDICT ? kExitFailed : kExitDone;
+}
+
+}  // namespace
+
+void AddVerify(Command root) {
+  static VerifyOptions options;
+  Command verify = root.Add("verify", "Grade a solution of a kept task");
+  verify.Text("id", options.id, "ID", "The task's id, or the first digits of it")
+      .Require("id")
+      .Text("--solution", options.solution, "gold|null|PATCH",
+            "The reference solution, the untouched state, or a unified diff")
+      .Require("--solution")
+      .Flag("--json", options.json, "Print an object: verdict, score, reason, tests, digest");
+  AddStoreOption(verify, options.store);
+  verify.Example("taskmint verify 3fa94c --solution gold")
+      .Example("taskmint verify 3fa94c --solution mine.diff --json")
+      .Action([] { return RunVerify(options); });
+}
+
+}  // namespace taskmint::orchestrator

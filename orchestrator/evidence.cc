@@ -1,0 +1,90 @@
+#include "orchestrator/evidence.h"
+
+#include <utility>
+
+#include "proto/base/utf8.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+constexpr size_t kLogBytesMax = 256 << 10;
+constexpr size_t kReasonBytesMax = 500;
+
+std::string OneLine(std::string_view text) {
+  std::string line = Printable(CutMiddle(text, kReasonBytesMax));
+  for (char& c : line) {
+    if (c == '\n' || c == '\t') c = ' ';
+  }
+  return line;
+}
+
+// The gate's log: every attempt's under a heading.
+std::string JoinLogs(const verifier::AttemptLogs& logs) {
+  std::string text;
+  for (const auto& [name, log] : logs) {
+    if (log.empty()) continue;
+    text += "== " + name + " ==\n" + CutMiddle(log, kLogBytesMax / 8);
+    if (text.back() != '\n') text += '\n';
+  }
+  return CutMiddle(text, kLogBytesMax);
+}
+
+// The tests of the oracle and of doing nothing are what replay explains differences with; those of
+// cheaters and mutants would only fill the store.
+void DropTestLists(v1::Evidence& evidence) {
+  if (evidence.gate() == "oracle" || evidence.gate() == "null") return;
+  for (v1::Attempt& attempt : *evidence.mutable_attempts()) {
+    attempt.mutable_verdict()->clear_tests();
+  }
+}
+
+}  // namespace
+
+void Reject(v1::Candidate& candidate, const std::string& word, const std::string& detail) {
+  candidate.set_state(v1::Candidate::STATE_REJECTED);
+  candidate.set_reason(OneLine(detail.empty() ? word : word + ": " + detail));
+}
+
+void AddEvidence(v1::Candidate& candidate, v1::Evidence evidence) {
+  for (v1::Evidence& row : *candidate.mutable_evidence()) {
+    if (row.gate() == evidence.gate()) {
+      row = std::move(evidence);
+      return;
+    }
+  }
+  *candidate.add_evidence() = std::move(evidence);
+}
+
+Result<StageOutcome> PassGates(datasets::BlobStore& blobs, v1::Candidate candidate,
+                               const std::vector<verifier::GateResult>& gates,
+                               const std::string& next, const std::stop_token& stop) {
+  StageOutcome outcome;
+  for (const verifier::GateResult& gate : gates) {
+    v1::Evidence evidence = gate.evidence;
+    if (evidence.outcome() == v1::Evidence::OUTCOME_NO_VERDICT) {
+      if (stop.stop_requested()) {
+        return Status(Code::kCancelled, Boundary::kVerifier, "stopped during " + evidence.gate());
+      }
+      return Status(Code::kUnavailable, Boundary::kSandbox,
+                    evidence.gate() + ": " + evidence.detail());
+    }
+    DropTestLists(evidence);
+    if (const std::string log = JoinLogs(gate.logs); !log.empty()) {
+      TASKMINT_ASSIGN_OR_RETURN(std::string digest, blobs.Put(log));
+      outcome.log_digest = digest;
+      evidence.set_log_digest(std::move(digest));
+    }
+    const std::string reason = verifier::RejectionReason(evidence);
+    AddEvidence(candidate, std::move(evidence));
+    if (!reason.empty()) {
+      Reject(candidate, reason, "");
+      outcome.candidate = std::move(candidate);
+      return outcome;
+    }
+  }
+  outcome.candidate = std::move(candidate);
+  outcome.next = next;
+  return outcome;
+}
+
+}  // namespace taskmint::orchestrator

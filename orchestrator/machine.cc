@@ -1,0 +1,82 @@
+#include "orchestrator/machine.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "orchestrator/terminal.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+namespace fs = std::filesystem;
+using sandbox::Finding;
+
+Finding ExamineGit() {
+  Finding finding{"git", access("/usr/bin/git", X_OK) == 0, "/usr/bin/git", ""};
+  if (finding.ok) return finding;
+  finding.detail = "no /usr/bin/git";
+  finding.mend = "apt-get install git (used inside sandboxes, so it must lie below /usr)";
+  return finding;
+}
+
+Finding ExaminePython() {
+  Finding finding{"python3", access("/usr/bin/python3", X_OK) == 0, "", ""};
+  if (finding.ok) {
+    std::error_code error;
+    finding.detail = fs::canonical("/usr/bin/python3", error).string();
+    return finding;
+  }
+  finding.detail = "no /usr/bin/python3";
+  finding.mend = "apt-get install python3 (used inside sandboxes, so it must lie below /usr)";
+  return finding;
+}
+
+// Proxy addresses may carry passwords: only whether they are set is said.
+Finding ExamineNetwork() {
+  std::string set;
+  for (const char* name :
+       {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "UV_DEFAULT_INDEX",
+        "UV_INDEX_URL", "PIP_INDEX_URL", "UV_FIND_LINKS", "PIP_FIND_LINKS"}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && *value != '\0') set += (set.empty() ? "" : ", ") + std::string(name);
+  }
+  return {"network settings", true, set.empty() ? "direct, default package index" : "set: " + set,
+          ""};
+}
+
+Finding ExamineStore(const std::string& folder) {
+  Finding finding{"store", false, "", ""};
+  std::error_code error;
+  fs::path place = fs::absolute(folder, error);
+  while (!place.empty() && !fs::exists(place, error) && place != place.parent_path()) {
+    place = place.parent_path();
+  }
+  finding.ok = access(place.c_str(), W_OK) == 0;
+  if (!finding.ok) {
+    finding.detail = place.string() + ": " + std::strerror(errno);
+    finding.mend = "choose another folder with --store, or make this one writable";
+    return finding;
+  }
+  const fs::space_info space = fs::space(place, error);
+  finding.detail = fs::absolute(folder, error).string() + " can be written";
+  if (!error) finding.detail += ", " + BytesText(space.available) + " free";
+  return finding;
+}
+
+}  // namespace
+
+std::vector<Finding> ExamineMachine(const std::string& store_folder) {
+  std::vector<Finding> findings = sandbox::ExamineHost();
+  findings.push_back(ExamineGit());
+  findings.push_back(ExaminePython());
+  findings.push_back(ExamineNetwork());
+  findings.push_back(ExamineStore(store_folder));
+  return findings;
+}
+
+}  // namespace taskmint::orchestrator

@@ -1,0 +1,18 @@
+// What this machine needs to mint tasks, as found; for `taskmint doctor`.
+#ifndef TASKMINT_ORCHESTRATOR_MACHINE_H_
+#define TASKMINT_ORCHESTRATOR_MACHINE_H_
+
+#include <string>
+#include <vector>
+
+#include "sandbox/sandbox.h"
+
+namespace taskmint::orchestrator {
+
+// Isolation (sandbox::ExamineHost), uv, git, python3, how the network is reached, whether the store
+// can be written. Makes nothing but a file that it removes.
+std::vector<sandbox::Finding> ExamineMachine(const std::string& store_folder);
+
+}  // namespace taskmint::orchestrator
+
+#endif  // TASKMINT_ORCHESTRATOR_MACHINE_H_

@@ -1,0 +1,165 @@
+#include "orchestrator/minting.h"
+
+#include <filesystem>
+#include <optional>
+
+#include "environments/repository/candidate.h"
+#include "environments/repository/git_repository.h"
+#include "environments/repository/source_import.h"
+#include "orchestrator/run_context.h"
+#include "orchestrator/stages/stages.h"
+#include "proto/base/clock.h"
+#include "proto/base/digest.h"
+#include "proto/base/record.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+using environments::GitRepository;
+using environments::LanguageDriver;
+
+Result<const LanguageDriver*> DetectDriver(GitRepository& repository, const std::string& source,
+                                           const std::string& head) {
+  TASKMINT_ASSIGN_OR_RETURN(const FileTree tree, repository.ReadTree(head, {}));
+  std::string known;
+  for (const LanguageDriver* driver : environments::Drivers()) {
+    if (driver->Detect(tree)) return driver;
+    known += (known.empty() ? "" : ", ") + std::string(driver->language());
+  }
+  return Status(Code::kFailedPrecondition, Boundary::kConfig,
+                "no driver for this repository: " + source + " at " + head.substr(0, 12) +
+                    " is of no language known here (" + known + ")");
+}
+
+std::string CategoryName(v1::Category category) {
+  return category == v1::CATEGORY_CODE ? "code" : std::to_string(category);
+}
+
+std::vector<v1::Candidate> MakeCandidates(
+    const RunContext& context, const std::vector<environments::CandidateCommit>& commits) {
+  std::vector<v1::Candidate> candidates;
+  for (const environments::CandidateCommit& commit : commits) {
+    v1::Candidate& candidate = candidates.emplace_back();
+    candidate.set_job_id(context.run_id);
+    candidate.set_position(static_cast<int64_t>(candidates.size()) - 1);
+    candidate.set_id(DigestBuilder()
+                         .Add(CategoryName(context.job.category()))
+                         .Add(context.source.name)
+                         .Add(commit.sha)
+                         .Hex());
+    candidate.set_commit(commit.sha);
+    candidate.set_state(v1::Candidate::STATE_PENDING);
+    v1::Task& task = *candidate.mutable_task();
+    task.set_category(context.job.category());
+    task.set_language(std::string(context.driver.language()));
+    task.mutable_provenance()->set_source(context.source.name);
+    task.mutable_provenance()->set_commit(commit.sha);
+    task.mutable_provenance()->set_parent_commit(commit.parent_sha);
+  }
+  return candidates;
+}
+
+// Writes the run with its candidates, unless it exists.
+Status BeginRun(RunContext& context, GitRepository& repository, const Pipeline& pipeline) {
+  TASKMINT_ASSIGN_OR_RETURN(const auto existing, context.store.FindRun(context.run_id));
+  if (existing) return OkStatus();
+  environments::CandidateQuery query;
+  query.seed = context.job.seed();
+  query.since_s = context.job.since_s();
+  query.until_s = context.job.until_s();
+  TASKMINT_ASSIGN_OR_RETURN(
+      const auto commits,
+      environments::FindCandidates(repository, context.driver, query, context.issues));
+  if (commits.empty()) {
+    const bool dated = query.since_s != 0 || query.until_s != 0;
+    return Status(Code::kNotFound, Boundary::kConfig,
+                  "no candidates in " + context.job.source() + ": no commit " +
+                      (dated ? "between the given dates " : "") +
+                      "changes both source and tests (" + std::string(context.driver.language()) +
+                      ")");
+  }
+  const std::vector<v1::Candidate> candidates = MakeCandidates(context, commits);
+  std::vector<datasets::StageJob> jobs;
+  for (const v1::Candidate& candidate : candidates) {
+    const std::string& stage = pipeline.front().name;
+    jobs.push_back({StageJobId(context.run_id, candidate.position(), stage), context.run_id,
+                    candidate.position(), stage});
+  }
+  return context.store.CreateRun(context.run_id, context.job, candidates, jobs);
+}
+
+Status Summarise(datasets::Store& store, MintSummary& summary) {
+  TASKMINT_ASSIGN_OR_RETURN(const auto states, store.CandidateStates(summary.run_id));
+  summary.candidates = static_cast<int64_t>(states.size());
+  for (const auto& state : states) {
+    if (state.state != v1::Candidate::STATE_PENDING) ++summary.decided;
+    if (state.state == v1::Candidate::STATE_KEPT) summary.tasks.push_back(state.task_id);
+    if (state.state == v1::Candidate::STATE_SURPLUS) ++summary.surplus;
+    if (state.state != v1::Candidate::STATE_REJECTED) continue;
+    TASKMINT_ASSIGN_OR_RETURN(const v1::Candidate candidate,
+                              store.GetCandidate(summary.run_id, state.position));
+    ++summary.rejected[candidate.reason().substr(0, candidate.reason().find(':'))];
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+std::string RunId(const v1::Job& job, const std::string& source_name) {
+  v1::Job identity = job;
+  identity.set_source(source_name);
+  return Sha256Hex(SerializeDeterministic(identity));
+}
+
+Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                               const MintRequest& request, MintListener& listener,
+                               std::stop_token stop) {
+  const SystemClock clock;
+  const int64_t begin_ms = clock.MonotonicMs();
+  v1::Job job = request.job;
+  const std::filesystem::path sources = std::filesystem::path(store.cache_folder()) / "sources";
+  TASKMINT_ASSIGN_OR_RETURN(
+      environments::ImportedSource source,
+      environments::ImportSource(sandboxes, job.source(),
+                                 std::filesystem::absolute(sources / Sha256Hex(job.source())),
+                                 stop));
+  TASKMINT_ASSIGN_OR_RETURN(const auto repository, GitRepository::Open(source.repository_path));
+  TASKMINT_ASSIGN_OR_RETURN(const std::string head, repository->Head());
+  TASKMINT_ASSIGN_OR_RETURN(const LanguageDriver* driver,
+                            DetectDriver(*repository, job.source(), head));
+  job.set_head_commit(head);
+  std::vector<environments::IssueRecord> issues;
+  if (!request.issues_text.empty()) {
+    TASKMINT_ASSIGN_OR_RETURN(issues, environments::ParseIssues(request.issues_text));
+    TASKMINT_ASSIGN_OR_RETURN(std::string digest, store.blobs().Put(request.issues_text));
+    job.set_issues_digest(std::move(digest));
+  }
+  TASKMINT_ASSIGN_OR_RETURN(sandbox::BaseLayer base, sandbox::ReadBaseLayer());
+
+  MintSummary summary;
+  summary.run_id = RunId(job, source.name);
+  summary.source = source.name;
+  RunContext context{store,
+                     sandboxes,
+                     *driver,
+                     std::move(source),
+                     job,
+                     summary.run_id,
+                     std::move(issues),
+                     std::move(base),
+                     ProposalShelf(static_cast<size_t>(2 * request.jobs + 2)),
+                     {}};
+  const Pipeline pipeline = CodePipeline(context);
+  TASKMINT_RETURN_IF_ERROR(BeginRun(context, *repository, pipeline));
+  TASKMINT_ASSIGN_OR_RETURN(const auto states, store.CandidateStates(summary.run_id));
+  listener.OnBegin(summary.source, JudgeFrontier(states, request.tasks_max, 0).progress);
+  SchedulerSettings settings;
+  settings.jobs = request.jobs;
+  settings.tasks_max = request.tasks_max;
+  summary.end = RunStages(store, summary.run_id, pipeline, settings, listener, stop);
+  TASKMINT_RETURN_IF_ERROR(Summarise(store, summary));
+  summary.wall_ms = clock.MonotonicMs() - begin_ms;
+  return summary;
+}
+
+}  // namespace taskmint::orchestrator

@@ -1,0 +1,172 @@
+#include "orchestrator/regrade.h"
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include "environments/repository/patch.h"
+#include "orchestrator/bench.h"
+#include "proto/base/record.h"
+#include "verifier/grading.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+using Kind = ProposedSolution::Kind;
+
+v1::Verdict NoVerdict(const std::string& reason) {
+  v1::Verdict verdict;
+  verdict.set_state(v1::Verdict::STATE_NO_VERDICT);
+  verdict.set_reason(reason);
+  return verdict;
+}
+
+v1::Verdict NotApplied(const std::string& why) {
+  v1::Verdict verdict;
+  verdict.set_state(v1::Verdict::STATE_FAIL);
+  verdict.set_score(0);
+  verdict.set_reason("the patch does not apply: " + why);
+  verdict.set_digest(VerdictDigest(verdict, ""));
+  return verdict;
+}
+
+Status Stopped() { return Status(Code::kCancelled, Boundary::kNone, "interrupted"); }
+
+Result<v1::Verdict> GradeOn(const TaskBench& loaded, const v1::Task& task,
+                            const ProposedSolution& solution, const std::stop_token& stop) {
+  FileTree tree = loaded.parent_tree;
+  if (solution.kind != Kind::kNull) {
+    const std::string& patch = solution.kind == Kind::kGold ? loaded.gold_patch : solution.patch;
+    auto applied =
+        environments::ApplyPatch(loaded.bench.sandboxes, loaded.parent_tree, patch, stop);
+    if (stop.stop_requested()) return Stopped();
+    if (!applied.ok()) {
+      const Status& status = applied.status();
+      const bool its_own = status.boundary() == Boundary::kEnvironment;
+      return its_own ? NotApplied(status.message()) : NoVerdict(status.message());
+    }
+    tree = *std::move(applied);
+  }
+  const verifier::GradeResult graded =
+      verifier::Grade(loaded.bench, task.verifier().tests(), tree, stop);
+  if (stop.stop_requested()) return Stopped();
+  return graded.verdict;
+}
+
+// The verdict that the evidence holds of an attempt; null when there is none.
+const v1::Verdict* Recorded(const v1::Candidate& candidate, const std::string& gate,
+                            const std::string& attempt) {
+  for (const v1::Evidence& evidence : candidate.evidence()) {
+    if (evidence.gate() != gate) continue;
+    for (const v1::Attempt& row : evidence.attempts()) {
+      if (row.name() == attempt) return &row.verdict();
+    }
+  }
+  return nullptr;
+}
+
+void Compare(const std::string& name, const v1::Verdict& before, const v1::Verdict& now,
+             ReplayReport& report) {
+  if (before.digest() == now.digest() && before.state() == now.state()) return;
+  std::map<std::string, v1::TestStatus> were;
+  for (const v1::TestResult& test : before.tests()) were[test.id()] = test.status();
+  const size_t known = report.differences.size();
+  auto differ = [&](const std::string& id, v1::TestStatus was, v1::TestStatus is) {
+    report.differences.push_back(name + ": " + id + " was " + TestStatusName(was) + ", is " +
+                                 TestStatusName(is));
+  };
+  for (const v1::TestResult& test : now.tests()) {
+    const auto was = were.find(test.id());
+    const v1::TestStatus status = was == were.end() ? v1::TEST_STATUS_MISSING : was->second;
+    if (status != test.status()) differ(test.id(), status, test.status());
+    if (was != were.end()) were.erase(was);
+  }
+  for (const auto& [id, status] : were) differ(id, status, v1::TEST_STATUS_MISSING);
+  if (report.differences.size() > known) return;
+  report.differences.push_back(name + ": verdict was " + VerdictStateName(before.state()) +
+                               " with digest " + before.digest().substr(0, 12) + ", is " +
+                               VerdictStateName(now.state()) + " with " +
+                               now.digest().substr(0, 12));
+}
+
+}  // namespace
+
+Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                                  const v1::Task& task, const ProposedSolution& solution,
+                                  std::stop_token stop) {
+  TASKMINT_ASSIGN_OR_RETURN(const std::string difference, BaseDifference(task));
+  if (!difference.empty()) return NoVerdict(difference);
+  TASKMINT_ASSIGN_OR_RETURN(const TaskBench loaded, LoadTaskBench(store, sandboxes, task));
+  return GradeOn(loaded, task, solution, stop);
+}
+
+Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                            const v1::Candidate& kept, std::stop_token stop) {
+  const v1::Task& task = kept.task();
+  ReplayReport report;
+  report.id = task.id();
+  TASKMINT_ASSIGN_OR_RETURN(report.no_verdict, BaseDifference(task));
+  if (!report.no_verdict.empty()) return report;
+  TASKMINT_ASSIGN_OR_RETURN(const TaskBench loaded, LoadTaskBench(store, sandboxes, task));
+  const struct {
+    Kind kind;
+    const char* gate;
+    const char* name;
+  } attempts[] = {{Kind::kGold, "oracle", "gold"}, {Kind::kNull, "null", "null"}};
+  for (const auto& attempt : attempts) {
+    const v1::Verdict* before = Recorded(kept, attempt.gate, attempt.name);
+    if (before == nullptr) {
+      report.differences.push_back(std::string(attempt.name) + ": the evidence holds no verdict");
+      continue;
+    }
+    TASKMINT_ASSIGN_OR_RETURN(const v1::Verdict now,
+                              GradeOn(loaded, task, ProposedSolution{attempt.kind, ""}, stop));
+    if (now.state() == v1::Verdict::STATE_NO_VERDICT) {
+      report.no_verdict = now.reason();
+      return report;
+    }
+    Compare(attempt.name, *before, now, report);
+  }
+  return report;
+}
+
+std::string VerdictStateName(v1::Verdict::State state) {
+  switch (state) {
+    case v1::Verdict::STATE_PASS:
+      return "pass";
+    case v1::Verdict::STATE_FAIL:
+      return "fail";
+    case v1::Verdict::STATE_FORGED:
+      return "forged";
+    default:
+      return "no-verdict";
+  }
+}
+
+std::string TestStatusName(v1::TestStatus status) {
+  switch (status) {
+    case v1::TEST_STATUS_PASSED:
+      return "passed";
+    case v1::TEST_STATUS_FAILED:
+      return "failed";
+    case v1::TEST_STATUS_ERROR:
+      return "error";
+    case v1::TEST_STATUS_SKIPPED:
+      return "skipped";
+    default:
+      return "missing";
+  }
+}
+
+Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id) {
+  TASKMINT_ASSIGN_OR_RETURN(v1::Candidate candidate, store.FindById(id));
+  if (candidate.state() != v1::Candidate::STATE_KEPT) {
+    return Status(Code::kFailedPrecondition, Boundary::kStore,
+                  id + " was not kept" +
+                      (candidate.reason().empty() ? "" : " (" + candidate.reason() + ")") +
+                      ": only kept tasks can be graded");
+  }
+  return candidate;
+}
+
+}  // namespace taskmint::orchestrator

@@ -1,0 +1,58 @@
+// Grading kept tasks again, from the store alone: `verify` and `replay`.
+#ifndef TASKMINT_ORCHESTRATOR_REGRADE_H_
+#define TASKMINT_ORCHESTRATOR_REGRADE_H_
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "datasets/store.h"
+#include "proto/base/status.h"
+#include "proto/job.pb.h"
+#include "proto/verdict.pb.h"
+#include "sandbox/sandbox.h"
+
+namespace taskmint::orchestrator {
+
+// A solution to grade.
+struct ProposedSolution {
+  enum class Kind { kGold, kNull, kPatch };
+  Kind kind = Kind::kGold;
+  // kPatch only: a unified diff against the environment's tree.
+  std::string patch;
+};
+
+// Grades one solution of a kept task. A patch that does not apply fails (0); a base that differs
+// is no verdict. A Status means that the task could not be loaded (a damaged blob) or that `stop`
+// was requested (CANCELLED).
+Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                                  const v1::Task& task, const ProposedSolution& solution,
+                                  std::stop_token stop);
+
+// What came of replaying one task.
+struct ReplayReport {
+  std::string id;
+  // Why there is no verdict to compare; empty when there is one.
+  std::string no_verdict;
+  // "gold: test_a.py::test_x was passed, is failed"; empty when all digests agree.
+  std::vector<std::string> differences;
+  bool agrees() const { return no_verdict.empty() && differences.empty(); }
+};
+
+// Runs the reference solution and the untouched state again and compares the verdicts' digests
+// with those in the evidence.
+Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                            const v1::Candidate& kept, std::stop_token stop);
+
+// "pass", "fail", "forged", "no-verdict".
+std::string VerdictStateName(v1::Verdict::State state);
+// "passed", "failed", "error", "skipped", "missing".
+std::string TestStatusName(v1::TestStatus status);
+
+// A candidate that is a kept task, by id or prefix. FAILED_PRECONDITION (store) when it was
+// rejected.
+Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id);
+
+}  // namespace taskmint::orchestrator
+
+#endif  // TASKMINT_ORCHESTRATOR_REGRADE_H_

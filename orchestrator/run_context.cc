@@ -1,0 +1,95 @@
+#include "orchestrator/run_context.h"
+
+#include <algorithm>
+
+#include "datasets/repository_settings.h"
+#include "environments/repository/git_repository.h"
+#include "proto/base/digest.h"
+#include "proto/base/random.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+constexpr const char* kSettingsFile = "taskmint.toml";
+
+}  // namespace
+
+ProposalShelf::Entry ProposalShelf::Find(const std::string& commit) {
+  std::lock_guard lock(mutex_);
+  const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const auto& entry) { return entry.first == commit; });
+  if (found == entries_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, found);
+  return found->second;
+}
+
+void ProposalShelf::Put(const std::string& commit, Entry entry) {
+  std::lock_guard lock(mutex_);
+  entries_.emplace_front(commit, std::move(entry));
+  if (entries_.size() > entries_max_) entries_.pop_back();
+}
+
+std::shared_ptr<std::mutex> BuildLocks::For(const std::string& key) {
+  std::lock_guard lock(mutex_);
+  std::weak_ptr<std::mutex>& slot = locks_[key];
+  std::shared_ptr<std::mutex> held = slot.lock();
+  if (held == nullptr) slot = held = std::make_shared<std::mutex>();
+  return held;
+}
+
+std::string PipelineName() { return "taskmint " TASKMINT_VERSION; }
+
+Result<ProposalShelf::Entry> ReadProposal(RunContext& context, const v1::Candidate& candidate) {
+  if (auto entry = context.proposals.Find(candidate.commit())) return entry;
+  auto opened = environments::GitRepository::Open(context.source.repository_path);
+  if (!opened.ok()) {
+    // The source itself went away: no judgement about this commit.
+    return Status(opened.status().code(), Boundary::kConfig, opened.status().message());
+  }
+  const std::unique_ptr<environments::GitRepository> repository = *std::move(opened);
+  const environments::CandidateCommit commit{candidate.commit(),
+                                             candidate.task().provenance().parent_commit()};
+  TASKMINT_ASSIGN_OR_RETURN(
+      environments::ProposalOutcome outcome,
+      environments::Propose(*repository, context.driver, commit, context.issues, {}));
+  auto entry = std::make_shared<const environments::ProposalOutcome>(std::move(outcome));
+  context.proposals.Put(candidate.commit(), entry);
+  return entry;
+}
+
+Result<v1::RepositorySettings> SettingsOf(const RunContext& context, const FileTree& tree) {
+  v1::RepositorySettings settings;
+  if (const FileEntry* file = tree.Find(kSettingsFile); file != nullptr) {
+    TASKMINT_ASSIGN_OR_RETURN(settings,
+                              datasets::ParseRepositorySettings(*file->content, kSettingsFile));
+  }
+  // What the user says goes before what the repository says.
+  const v1::RepositorySettings& said = context.job.settings();
+  if (!said.setup_script().empty()) settings.set_setup_script(said.setup_script());
+  if (!said.test_command().empty()) settings.set_test_command(said.test_command());
+  if (said.packages_size() > 0) *settings.mutable_packages() = said.packages();
+  if (said.build_hosts_size() > 0) *settings.mutable_build_hosts() = said.build_hosts();
+  if (said.test_wall_ms_max() > 0) settings.set_test_wall_ms_max(said.test_wall_ms_max());
+  return settings;
+}
+
+v1::RunLimits LimitsOf(const v1::RepositorySettings& settings) {
+  const sandbox::Limits defaults;
+  v1::RunLimits limits;
+  limits.set_wall_ms_max(settings.test_wall_ms_max() > 0 ? settings.test_wall_ms_max() : 600'000);
+  limits.set_memory_bytes_max(defaults.memory_bytes_max);
+  limits.set_processes_max(defaults.processes_max);
+  limits.set_disk_bytes_max(defaults.disk_bytes_max);
+  return limits;
+}
+
+verifier::GateSettings GateSettingsOf(const RunContext& context, const v1::Candidate& candidate) {
+  verifier::GateSettings settings;
+  settings.seed = Random(context.job.seed(), "gate " + candidate.commit()).Next();
+  settings.grade_full_suite = context.job.grade_scope() == "full";
+  const int64_t wall_ms_max = candidate.task().environment().repository().limits().wall_ms_max();
+  if (wall_ms_max > 0) settings.test_wall_ms_max = wall_ms_max;
+  return settings;
+}
+
+}  // namespace taskmint::orchestrator

@@ -1,3 +1,0 @@
-#include "datasets/store.h"
-#include "sandbox/proxy.h"
-#include "verifier/gate.h"

@@ -1,0 +1,21 @@
+#include "orchestrator/bench.h"
+#include "orchestrator/evidence.h"
+#include "orchestrator/stages/stages.h"
+
+namespace taskmint::orchestrator {
+
+Result<StageOutcome> RunCheaters(RunContext& context, v1::Candidate candidate,
+                                 std::stop_token stop) {
+  TASKMINT_ASSIGN_OR_RETURN(const auto read, ReadProposal(context, candidate));
+  const environments::Proposal& proposal = read->proposal;
+  TASKMINT_ASSIGN_OR_RETURN(
+      const verifier::GradingBench bench,
+      MakeBench(context.store, context.sandboxes, candidate.task().environment().repository(),
+                proposal.overlay, proposal.removed_paths));
+  const verifier::GateResult gate =
+      verifier::CheatersGate(bench, candidate.task().verifier().tests(), proposal,
+                             GateSettingsOf(context, candidate), stop);
+  return PassGates(context.store.blobs(), std::move(candidate), {gate}, "mutation", stop);
+}
+
+}  // namespace taskmint::orchestrator
