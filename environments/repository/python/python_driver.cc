@@ -1,0 +1,71 @@
+#include "environments/repository/python/python_driver.h"
+
+#include "environments/repository/python/cheaters.h"
+#include "environments/repository/python/installation.h"
+#include "environments/repository/python/mutants.h"
+#include "environments/repository/python/sentinels.h"
+#include "environments/repository/python/session.h"
+#include "environments/repository/python/steering.h"
+#include "environments/repository/python/test_id.h"
+
+namespace taskmint::environments {
+namespace {
+
+class PythonDriver : public LanguageDriver {
+ public:
+  std::string_view language() const override { return "python"; }
+  bool Detect(const FileTree& tree) const override { return IsPythonRepository(tree); }
+  PathRole RoleOf(std::string_view path) const override { return PythonRoleOf(path); }
+  bool IsTestFile(std::string_view path) const override { return IsPythonTestFile(path); }
+  std::vector<std::string> ForeignSteering(const FileTree& solution,
+                                           const FileTree& reference) const override {
+    return PythonForeignSteering(solution, reference);
+  }
+  Result<EnvironmentRecipe> Resolve(const DriverContext& context, const FileTree& tree,
+                                    int64_t commit_time_s,
+                                    const v1::RepositorySettings& settings,
+                                    std::stop_token stop) const override {
+    return ResolvePython(context, tree, commit_time_s, settings, stop);
+  }
+  Result<std::vector<BuiltLayer>> Build(const DriverContext& context,
+                                        const EnvironmentRecipe& recipe, const FileTree& tree,
+                                        const v1::RepositorySettings& settings,
+                                        std::stop_token stop) const override {
+    return BuildPython(context, recipe, tree, settings, stop);
+  }
+  Result<std::unique_ptr<TestSession>> OpenSession(sandbox::SandboxHost& sandboxes,
+                                                   const v1::RepositoryEnvironment& environment,
+                                                   const BuiltEnvironment& built,
+                                                   const FileTree& tree,
+                                                   std::stop_token stop) const override {
+    return OpenPythonSession(sandboxes, environment, built, tree, stop);
+  }
+  std::string TestId(std::string_view junit_file, std::string_view junit_class,
+                     std::string_view junit_name, const FileTree& tree) const override {
+    return PytestNodeId(junit_file, junit_class, junit_name, tree);
+  }
+  std::vector<SentinelFile> DrawSentinels(const FileTree& overlay,
+                                          const std::vector<std::string>& graded_files,
+                                          uint64_t draw) const override {
+    return DrawPythonSentinels(overlay, graded_files, draw);
+  }
+  Result<std::vector<AlteredSolution>> Mutants(sandbox::SandboxHost& sandboxes,
+                                               const FileTree& parent_tree,
+                                               const FileTree& gold_tree, uint64_t seed,
+                                               int64_t mutants_max,
+                                               std::stop_token stop) const override {
+    return MutatePython(sandboxes, parent_tree, gold_tree, seed, mutants_max, stop);
+  }
+  std::vector<AlteredSolution> Cheaters(const CheaterMaterial& material) const override {
+    return PythonCheaters(material);
+  }
+};
+
+}  // namespace
+
+const LanguageDriver& Python() {
+  static const auto* driver = new PythonDriver();
+  return *driver;
+}
+
+}  // namespace taskmint::environments

@@ -1,0 +1,42 @@
+#include "environments/repository/python/scripts.h"
+
+#include <string>
+
+#include "proto/base/check.h"
+
+#define TASKMINT_SCRIPT(name)                               \
+  extern "C" const char taskmint_python_##name##_begin[];   \
+  extern "C" const char taskmint_python_##name##_end[];
+
+TASKMINT_SCRIPT(plan)
+TASKMINT_SCRIPT(resolve)
+TASKMINT_SCRIPT(fetch)
+TASKMINT_SCRIPT(build)
+TASKMINT_SCRIPT(runner)
+TASKMINT_SCRIPT(mutate)
+TASKMINT_SCRIPT(forge)
+
+namespace taskmint::environments {
+namespace {
+
+std::string_view Text(const char* begin, const char* end) {
+  return {begin, static_cast<size_t>(end - begin)};
+}
+
+}  // namespace
+
+std::string_view PythonScript(std::string_view name) {
+#define TASKMINT_RETURN_SCRIPT(stem) \
+  if (name == #stem ".py") return Text(taskmint_python_##stem##_begin, taskmint_python_##stem##_end)
+  TASKMINT_RETURN_SCRIPT(plan);
+  TASKMINT_RETURN_SCRIPT(resolve);
+  TASKMINT_RETURN_SCRIPT(fetch);
+  TASKMINT_RETURN_SCRIPT(build);
+  TASKMINT_RETURN_SCRIPT(runner);
+  TASKMINT_RETURN_SCRIPT(mutate);
+  TASKMINT_RETURN_SCRIPT(forge);
+#undef TASKMINT_RETURN_SCRIPT
+  TASKMINT_CHECK(false);
+}
+
+}  // namespace taskmint::environments

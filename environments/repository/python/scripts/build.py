@@ -1,0 +1,184 @@
+"""Makes /venv from locked files: the packages, the project's metadata, and where its sources lie.
+
+Equal input gives equal files: nothing that differs from build to build is left behind.
+"""
+import csv
+import glob
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+VENV = "/venv"
+# Written by installers: paths and times of this build.
+LEFT_BY_INSTALLERS = ("direct_url.json", "uv_cache.json", "uv_build.json", "REQUESTED")
+
+
+class Refusal(Exception):
+    pass
+
+
+def run(command, **rest):
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
+                          **rest)
+    if done.returncode != 0:
+        raise Refusal(" | ".join((done.stderr or done.stdout).split("\n"))[-1500:].strip(" |"))
+    return done.stdout
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def install(recipe, request):
+    run([request["uv"], "venv", "-q", "--no-config", "--no-managed-python",
+         "--no-python-downloads", "--allow-existing", "--python", request["python"], VENV])
+    base = [request["uv"], "pip", "install", "-q", "--no-config", "--no-deps", "--python", VENV,
+            "--link-mode", "copy", "--no-managed-python", "--no-python-downloads"]
+    path = {entry["sha256"]: "/files/%s/%s" % (entry["sha256"], entry["file"])
+            for entry in recipe["packages"]}
+    wheels = [path[entry["sha256"]] for entry in recipe["packages"] if entry["kind"] == "wheel"]
+    sources = [entry for entry in recipe["packages"] if entry["kind"] != "wheel"]
+    if wheels:
+        run(base + ["--offline", "--no-index", *wheels])
+    dates = ["--exclude-newer", max(recipe["date"], request["tools_date"])]
+    for entry in sources:
+        try:
+            run(base + dates + [path[entry["sha256"]]])
+        except Refusal as error:
+            raise Refusal("%s %s cannot be built: %s"
+                          % (entry["name"], entry["version"], error)) from error
+
+
+def site_packages():
+    return run([VENV + "/bin/python", "-c",
+                "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
+
+
+def remove_own_modules(site, plan):
+    """Another release of the project, or a copy of its modules, would give the fix away."""
+    for info in glob.glob(site + "/*-info"):
+        stem = os.path.basename(info).rsplit("-", 2)[0]
+        if plan["name"] and normal(stem) == normal(plan["name"]):
+            remove_distribution(site, info)
+    for module in plan["modules"]:
+        copy = os.path.normpath(os.path.join(site, module))
+        if not copy.startswith(site + "/") or not os.path.lexists(copy):
+            continue
+        shutil.rmtree(copy) if os.path.isdir(copy) and not os.path.islink(copy) else os.unlink(copy)
+
+
+def remove_distribution(site, info):
+    try:
+        with open(info + "/RECORD", encoding="utf-8", newline="") as file:
+            paths = [row[0] for row in csv.reader(file) if row]
+    except OSError:
+        paths = []
+    for path in paths:
+        full = os.path.normpath(os.path.join(site, path))
+        if full.startswith(VENV + "/") and os.path.lexists(full) and not os.path.isdir(full):
+            os.unlink(full)
+    shutil.rmtree(info, ignore_errors=True)
+
+
+def write_metadata(site, plan):
+    """A dist-info of the project: name, version and entry points, without any of its code."""
+    if plan["name"]:
+        stem = re.sub(r"[-_.]+", "_", plan["name"])
+        info = "%s/%s-%s.dist-info" % (site, stem, plan["version"])
+        os.makedirs(info, exist_ok=True)
+        with open(info + "/METADATA", "w", encoding="utf-8") as file:
+            file.write("Metadata-Version: 2.1\nName: %s\nVersion: %s\n"
+                       % (plan["name"], plan["version"]))
+            file.writelines("Requires-Dist: %s\n" % line for line in plan["requires"])
+        with open(info + "/entry_points.txt", "w", encoding="utf-8") as file:
+            for kind, table in sorted(plan["entry_points"].items()):
+                file.write("[%s]\n" % kind)
+                file.writelines("%s = %s\n" % item for item in sorted(table.items()))
+        with open(info + "/INSTALLER", "w", encoding="utf-8") as file:
+            file.write("taskmint\n")
+        with open(info + "/RECORD", "w", encoding="utf-8") as file:
+            file.write("")
+        for name, target in sorted(plan["entry_points"].get("console_scripts", {}).items()):
+            write_script(name, target)
+    with open(site + "/_roots.pth", "w", encoding="utf-8") as file:
+        for root in plan["roots"]:
+            file.write(os.path.normpath("/work/" + root) + "\n")
+
+
+def write_script(name, target):
+    module, _, function = target.partition("[")[0].strip().partition(":")
+    if not re.fullmatch(r"[\w.-]+", name) or not re.fullmatch(r"[\w.]+", module) or \
+            not re.fullmatch(r"[\w.]+", function):
+        return
+    path = "%s/bin/%s" % (VENV, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("#!%s/bin/python\nimport sys\nfrom %s import %s\n"
+                   "if __name__ == \"__main__\":\n    sys.exit(%s())\n"
+                   % (VENV, module, function.split(".")[0], function))
+    os.chmod(path, 0o755)
+
+
+def make_equal(site):
+    for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
+        if os.path.exists(VENV + "/" + name):
+            os.unlink(VENV + "/" + name)
+    for path in glob.glob(VENV + "/bin/*"):
+        if re.match(r"(activate|deactivate|pydoc)", os.path.basename(path)):
+            os.unlink(path)
+    for info in glob.glob(site + "/*.dist-info"):
+        for name in LEFT_BY_INSTALLERS:
+            if os.path.exists(info + "/" + name):
+                os.unlink(info + "/" + name)
+        record = info + "/RECORD"
+        if os.path.exists(record):
+            with open(record, encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.reader(file) if row]
+            rows = [row for row in rows if not row[0].endswith(LEFT_BY_INSTALLERS)
+                    and os.path.lexists(os.path.join(site, row[0]))]
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(sorted(rows))
+            with open(record, "w", encoding="utf-8", newline="") as file:
+                file.write(text.getvalue())
+    for folder, folders, names in os.walk(VENV):
+        if "__pycache__" in folders:
+            shutil.rmtree(os.path.join(folder, "__pycache__"))
+            folders.remove("__pycache__")
+
+
+def byte_compile(site):
+    # Files that do not compile are left to fail when, and if, they are imported.
+    subprocess.run([VENV + "/bin/python", "-m", "compileall", "-q", "--invalidation-mode",
+                    "unchecked-hash", site], stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, check=False)
+
+
+def main():
+    request = json.load(sys.stdin)
+    recipe = request["recipe"]
+    plan = recipe["plan"]
+    try:
+        install(recipe, request)
+        site = site_packages()
+        write_metadata(site, plan)
+        if request["setup_script"]:
+            variables = dict(os.environ, VIRTUAL_ENV=VENV, PATH=VENV + "/bin:" + os.environ["PATH"])
+            try:
+                run(["/bin/sh", "-eu", "-c", request["setup_script"]], cwd=request["tree"],
+                    env=variables)
+            except Refusal as error:
+                raise Refusal("the set-up script failed: %s" % error) from error
+        remove_own_modules(site, plan)
+        write_metadata(site, plan)
+        make_equal(site)
+        byte_compile(site)
+    except Refusal as error:
+        json.dump({"refusal": str(error)}, sys.stdout)
+        return
+    json.dump({}, sys.stdout)
+
+
+main()

@@ -1,0 +1,488 @@
+"""Finds the packages that a repository's tests run with, as of a date; prints them as JSON.
+
+Runs inside a sandbox whose only way out is the package index. Two commands:
+  hosts    which hosts the index's pages link to
+  resolve  plan, lock, try to start pytest, lift what does not start to the oldest version that does
+"""
+import base64
+import datetime
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import urllib.error
+import urllib.parse
+import urllib.request
+
+PAGE_BYTES_MAX = 64 << 20
+TRY_S_MAX = 120
+PRE_RELEASE = re.compile(r"[a-z]", re.I)
+
+
+class Refusal(Exception):
+    """The environment cannot be made; the text says why, to a person."""
+
+
+class NoNetwork(Exception):
+    pass
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def version_key(version):
+    release = re.match(r"v?(?:\d+!)?(\d+(?:\.\d+)*)(.*)", version)
+    numbers = [int(part) for part in release[1].split(".")] if release else [0]
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    post = re.match(r"[.-]?post(\d+)$", release[2]) if release else None
+    return numbers, int(post[1]) if post else -1
+
+
+class Index:
+    """The package index's own pages: which versions there are, and since when."""
+
+    def __init__(self, request):
+        self.urls, self.folders = request["index_urls"], request["find_links"]
+        self.pages = {}
+
+    def fetch(self, url):
+        parts = urllib.parse.urlsplit(url)
+        headers = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
+        if parts.username:
+            secret = "%s:%s" % (urllib.parse.unquote(parts.username),
+                                urllib.parse.unquote(parts.password or ""))
+            headers["Authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
+            url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        opened = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60)
+        with opened as answer:
+            return answer.read(PAGE_BYTES_MAX), answer.headers.get_content_type(), answer.url
+
+    def page(self, index, name):
+        """[(file url, upload date or None)] of one project on one index."""
+        url = index.rstrip("/") + "/" + name + "/"
+        if url not in self.pages:
+            try:
+                body, kind, final = self.fetch(url)
+            except urllib.error.HTTPError as error:
+                if error.code not in (401, 403, 404, 410):
+                    raise NoNetwork("%s answers %s" % (hide(index), error.code)) from error
+                body, kind, final = b"", "text/html", url
+            except OSError as error:
+                raise NoNetwork("%s: %s" % (hide(index), error)) from error
+            if kind.endswith("json"):
+                files = json.loads(body).get("files", [])
+                found = [(file["url"], (file.get("upload-time") or "")[:10] or None)
+                         for file in files if not file.get("yanked")]
+            else:
+                links = re.findall(r"<a\b[^>]*?href\s*=\s*[\"']([^\"'>]+)", body.decode("utf-8", "replace"))
+                found = [(link.replace("&amp;", "&"), None) for link in links]
+            self.pages[url] = [(urllib.parse.urljoin(final, link), date) for link, date in found]
+        return self.pages[url]
+
+    def hosts(self, names):
+        found = set()
+        for index in self.urls:
+            for name in names:
+                for link, _ in self.page(index, name):
+                    parts = urllib.parse.urlsplit(link)
+                    if parts.scheme in ("http", "https") and parts.hostname:
+                        port = parts.port or (443 if parts.scheme == "https" else 80)
+                        found.add("%s:%d" % (parts.hostname, port))
+        return sorted(found)
+
+    def versions(self, name):
+        """{version: date or None} of every final release."""
+        links = [item for index in self.urls for item in self.page(index, name)]
+        links += [(file, None) for folder in self.folders if os.path.isdir(folder)
+                  for file in os.listdir(folder)]
+        found = {}
+        for link, date in links:
+            file = urllib.parse.unquote(urllib.parse.urlsplit(link).path).rpartition("/")[2]
+            wheel = re.match(r"([^-]+)-([^-]+)-.*\.whl$", file)
+            source = re.match(r"(.+)-([^-]+)\.(?:tar\.gz|zip|tar\.bz2|tgz)$", file)
+            match = wheel or source
+            if match and normal(match[1]) == name:
+                version = match[2]
+                if not PRE_RELEASE.search(version.replace("post", "")):
+                    dates = [value for value in (found.get(version), date) if value]
+                    found[version] = min(dates) if dates else None
+        return found
+
+
+def hide(url):
+    parts = urllib.parse.urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def day_after(date):
+    return (datetime.date.fromisoformat(date) + datetime.timedelta(days=1)).isoformat()
+
+
+class Uv:
+    def __init__(self, request):
+        self.request = request
+        self.dates = {}      # package -> date that replaces the commit's
+        self.overrides = {}  # package -> version that was lifted
+        if request["date"] < request["tools_date"]:
+            for name in ("setuptools", "wheel"):
+                self.dates[name] = request["tools_date"]
+
+    def run(self, *arguments, text=None):
+        command = [self.request["uv"], *arguments]
+        return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace",
+                              check=False)
+
+    def choices(self):
+        found = ["--no-config", "--no-managed-python", "--no-python-downloads", "--no-sources",
+                 "--exclude-newer", self.request["date"]]
+        for name, date in sorted(self.dates.items()):
+            found += ["--exclude-newer-package", "%s=%s" % (name, date)]
+        return found
+
+    def compile(self, requirements, dated=True):
+        """(packages by name, "") or (None, uv's message)."""
+        arguments = ["pip", "compile", "-", "-q", "--no-header", "--no-annotate",
+                     "--format", "pylock.toml", "--python", self.request["python"]]
+        if self.overrides and dated:
+            with open("/tmp/overrides.txt", "w") as file:
+                file.writelines("%s==%s\n" % item for item in sorted(self.overrides.items()))
+            arguments += ["--override", "/tmp/overrides.txt"]
+        arguments += self.choices() if dated else self.choices()[:4]
+        done = self.run(*arguments, text="\n".join(requirements) + "\n")
+        if done.returncode != 0:
+            self.raise_if_offline(done.stderr)
+            return None, done.stderr
+        packages = tomllib.loads(done.stdout).get("packages", [])
+        return {normal(package["name"]): package for package in packages}, ""
+
+    def raise_if_offline(self, message):
+        if re.search(r"error sending request|Could not connect|dns error|Failed to fetch|tunnel"
+                     r"|error trying to connect|timed out", message, re.I):
+            raise NoNetwork(" ".join(message.split())[:400])
+
+    def install(self, folder, packages):
+        """uv's message when a package cannot be installed, else ""."""
+        shutil.rmtree(folder, ignore_errors=True)
+        made = self.run("venv", "-q", "--no-config", "--no-managed-python",
+                        "--no-python-downloads", "--python", self.request["python"], folder)
+        if made.returncode != 0:
+            raise Refusal("no virtual environment: " + made.stderr.strip())
+        names = ["%s==%s" % (name, package["version"]) for name, package in packages.items()]
+        done = self.run("pip", "install", "-q", "--no-deps", "--python", folder, *self.choices(),
+                        *names)
+        if done.returncode != 0:
+            self.raise_if_offline(done.stderr)
+        return done.stderr if done.returncode != 0 else ""
+
+
+class Resolver:
+    def __init__(self, request, plan):
+        self.request, self.plan = request, plan
+        self.index, self.uv = Index(request), Uv(request)
+        self.notes = list(plan["notes"])
+        self.own = normal(plan["name"])
+        self.venv = "/tmp/try"
+
+    # The requirements, loosened step by step where old pins contradict each other or this base.
+    def lock(self):
+        core = self.plan["requires"] + self.request["packages"]
+        tests = [line for line in self.plan["tests"]]
+        if not any(re.match(r"pytest\s*($|[<>=!~;\[(])", line) for line in tests + core):
+            tests.append("pytest")
+        unpinned = [re.sub(r"===?\s*[^\s,;]+,?", "", line) for line in tests]
+        bare = [re.sub(r"^([\w.-]+\s*(?:\[[^\]]*\])?)[^;]*", r"\1 ", line) for line in tests]
+        for choice, note in ((tests, ""), (unpinned, "exact versions of test packages were dropped"),
+                             (bare, "version limits of test packages were dropped")):
+            packages, message = self.compile(core + choice)
+            if packages is not None:
+                self.requirements = core + choice
+                self.notes += [note] if note else []
+                return packages
+        kept = ["pytest"]
+        packages, message = self.compile(core + kept)
+        if packages is None:
+            raise Refusal("the dependencies cannot be resolved as of %s: %s"
+                          % (self.request["date"], one_line(message)))
+        for line in bare:
+            more, _ = self.compile(core + kept + [line])
+            if more is not None:
+                packages, kept = more, kept + [line]
+            else:
+                self.notes.append("left out, cannot be resolved: " + line.strip())
+        self.requirements = core + kept
+        return packages
+
+    def compile(self, requirements):
+        for _ in range(8):
+            packages, message = self.uv.compile(requirements)
+            if packages is not None:
+                return packages, message
+            broken = unbuildable(message)
+            if not broken or not self.lift(broken[0], broken[1], self.builds, requirements):
+                return None, message
+        return None, message
+
+    def again(self):
+        packages, message = self.uv.compile(self.requirements)
+        if packages is None:
+            raise Refusal("the dependencies cannot be resolved: " + one_line(message))
+        return packages
+
+    def others(self, packages):
+        return {name: package for name, package in packages.items() if name != self.own}
+
+    # Lifting one package to the oldest later version for which `good` holds.
+    def lift(self, name, version, good, requirements=None):
+        later = sorted((item for item in self.index.versions(name).items()
+                        if version_key(item[0]) > version_key(version)),
+                       key=lambda item: version_key(item[0]))
+        known = self.request["hints"].get(name, "")
+        before = (dict(self.uv.dates), dict(self.uv.overrides))
+        requirements = requirements or self.requirements
+
+        def attempt(place):
+            self.uv.dates, self.uv.overrides = dict(before[0]), dict(before[1])
+            candidate, date = later[place]
+            date = day_after(date) if date else self.request["today"]
+            closure, _ = self.uv.compile(["%s==%s" % (name, candidate)], dated=False)
+            for member in closure or {}:
+                self.uv.dates[member] = max(date, self.uv.dates.get(member, self.request["date"]))
+            self.uv.overrides[name] = candidate
+            packages, _ = self.uv.compile(requirements)
+            return packages is not None and good(name, packages)
+
+        hint = [place for place, item in enumerate(later) if item[0] == known]
+        if hint and attempt(hint[0]) and (hint[0] == 0 or not attempt(hint[0] - 1)):
+            attempt(hint[0])
+            return self.lifted(name, version, known)
+        failed, step, passed = -1, 1, None
+        while passed is None and failed < len(later) - 1:
+            place = min(failed + step, len(later) - 1)
+            if attempt(place):
+                passed = place
+            else:
+                failed, step = place, step * 2
+        while passed is not None and passed - failed > 1:
+            middle = (passed + failed) // 2
+            if attempt(middle):
+                passed = middle
+            else:
+                failed = middle
+        if passed is None or not attempt(passed):
+            self.uv.dates, self.uv.overrides = before
+            return False
+        return self.lifted(name, version, later[passed][0])
+
+    def lifted(self, name, version, found):
+        self.notes.append("%s %s does not start here: the oldest that does is %s"
+                          % (name, version, found))
+        self.request["hints"][name] = found
+        return True
+
+    def builds(self, name, packages):
+        broken = unbuildable(self.uv.install("/tmp/build", {name: packages[name]})) \
+            if name in packages else None
+        return not broken
+
+    # Starting pytest as the runs will: the repository's own modules from its tree.
+    def try_start(self, *plugins, autoload=False):
+        folder = "/tmp/empty"
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        with open(folder + "/pytest.ini", "w") as file:
+            file.write("[pytest]\n")
+        with open(folder + "/test_nothing.py", "w") as file:
+            file.write("def test_nothing(tmp_path):\n    assert tmp_path\n")
+        variables = dict(os.environ)
+        if not autoload:
+            variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        command = [self.venv + "/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                   "-p", "no:randomly", *plugins, "test_nothing.py"]
+        try:
+            done = subprocess.run(command, cwd=folder, env=variables, capture_output=True,
+                                  text=True, errors="replace", timeout=TRY_S_MAX, check=False)
+        except subprocess.TimeoutExpired:
+            return "it hangs"
+        return "" if done.returncode == 0 else done.stdout + done.stderr
+
+    def install(self, packages):
+        packages = self.others(packages)
+        for _ in range(8):
+            message = self.uv.install(self.venv, packages)
+            if not message:
+                break
+            broken = unbuildable(message)
+            if not broken or not self.lift(broken[0], broken[1], self.builds):
+                raise Refusal("a dependency cannot be installed: " + one_line(message))
+            packages = self.others(self.again())
+        self.add_roots()
+        return packages
+
+    def add_roots(self):
+        purelib = subprocess.run([self.venv + "/bin/python", "-c", "import sysconfig;"
+                                  "print(sysconfig.get_path('purelib'))"],
+                                 capture_output=True, text=True, check=True).stdout.strip()
+        with open(purelib + "/_roots.pth", "w") as file:
+            for root in self.plan["roots"]:
+                file.write(os.path.normpath(self.request["tree"] + "/" + root) + "\n")
+
+    def pytest_starts(self, name, packages):
+        packages = self.others(packages)
+        if name not in packages or self.uv.install(self.venv, packages):
+            return False
+        self.add_roots()
+        return not self.try_start()
+
+    def plugins(self):
+        """[(entry point, package)] of the environment."""
+        script = ("import importlib.metadata as m\n"
+                  "for d in m.distributions():\n"
+                  "  for e in d.entry_points:\n"
+                  "    if e.group == 'pytest11': print(e.name, d.metadata['Name'])\n")
+        done = subprocess.run([self.venv + "/bin/python", "-c", script], capture_output=True,
+                              text=True, check=False)
+        return sorted(tuple(line.split(" ", 1)) for line in done.stdout.splitlines())
+
+    def make_start(self, packages):
+        """Lifts pytest and its plugins until they start; returns the packages that do."""
+        packages = self.install(packages)
+        message = self.try_start() if self.own != "pytest" else ""
+        if message:
+            version = packages["pytest"]["version"]
+            if not self.lift("pytest", version, self.pytest_starts):
+                raise Refusal("no version of pytest from %s on starts under Python %s: %s"
+                              % (version, self.plan["python"], one_line(message)))
+            packages = self.install(self.again())
+        if self.own == "pytest" or not self.try_start(autoload=True):
+            return packages
+        for entry, package in self.plugins():
+            name = normal(package)
+            message = self.try_start("-p", entry)
+            if not message or name not in packages:
+                continue
+
+            def good(lifted, found, entry=entry):
+                return self.pytest_starts(lifted, found) and not self.try_start("-p", entry)
+            if not self.lift(name, packages[name]["version"], good):
+                self.drop(name, message)
+            packages = self.install(self.again())
+        message = self.try_start(autoload=True)
+        if message:
+            raise Refusal("pytest does not start with its plugins: " + one_line(message))
+        return packages
+
+    def drop(self, name, message):
+        kept = [line for line in self.requirements
+                if normal(re.match(r"[\w.-]*", line)[0]) != name]
+        if len(kept) == len(self.requirements):
+            raise Refusal("the pytest plugin %s does not start: %s" % (name, one_line(message)))
+        self.requirements = kept
+        self.notes.append("left out, no version starts: " + name)
+
+    def check_extensions(self):
+        if not self.plan["extensions"] and not self.plan["compiled_backend"]:
+            return
+        for root in self.plan["roots"]:
+            folder = os.path.join(self.request["tree"], root)
+            for name in sorted(os.listdir(folder)):
+                if not os.path.isfile(os.path.join(folder, name, "__init__.py")) or \
+                        name in ("tests", "test", "docs", "examples"):
+                    continue
+                done = subprocess.run([self.venv + "/bin/python", "-c", "import " + name],
+                                      cwd="/", capture_output=True, text=True, timeout=TRY_S_MAX,
+                                      errors="replace", check=False)
+                if done.returncode != 0 and re.search("ImportError|ModuleNotFoundError",
+                                                      done.stderr):
+                    what = ", ".join(self.plan["extensions"]) or self.plan["compiled_backend"]
+                    raise Refusal("the package %s does not import without its compiled extension "
+                                  "(%s); compile it in a set-up script: %s"
+                                  % (name, what, one_line(done.stderr)))
+
+    def resolve(self):
+        packages = self.lock()
+        key = self.memo_key(packages)
+        try:
+            with open(os.path.join(self.request["memo"], key)) as file:
+                known = json.load(file)
+            return {"packages": known["packages"], "notes": self.notes + known["notes"], "key": ""}
+        except (OSError, ValueError, KeyError):
+            pass
+        before = len(self.notes)
+        packages = self.make_start(packages)
+        self.check_extensions()
+        files = [locked_file(name, package) for name, package in sorted(packages.items())]
+        return {"packages": files, "notes": self.notes, "key": key, "memo": {
+            "packages": files, "notes": self.notes[before:]}, "hints": self.request["hints"]}
+
+    def memo_key(self, packages):
+        digest = hashlib.sha256()
+        locked = sorted("%s==%s" % (name, package["version"]) for name, package in packages.items())
+        known = [self.plan["python"], self.own, self.plan["roots"], locked, self.requirements,
+                 self.request["date"] if self.uv.overrides else ""]
+        digest.update(json.dumps(known).encode())
+        if self.own in packages or self.plan["extensions"] or self.plan["compiled_backend"] or \
+                "pytest11" in self.plan["entry_points"]:
+            for root, folders, names in os.walk(self.request["tree"]):
+                folders.sort()
+                for name in sorted(names):
+                    if name.endswith(".py"):
+                        with open(os.path.join(root, name), "rb") as file:
+                            digest.update(name.encode() + hashlib.sha256(file.read()).digest())
+        return digest.hexdigest()
+
+
+def unbuildable(message):
+    match = re.search(r"(?:Failed to build|Failed to download and build|Failed to prepare"
+                      r"|Failed to parse metadata from built wheel)[^`]*`([\w.-]+)==([^`]+)`", message)
+    return (normal(match[1]), match[2]) if match else None
+
+
+def locked_file(name, package):
+    wheels = package.get("wheels") or []
+    file, kind = (wheels[0], "wheel") if wheels else (package.get("sdist"), "sdist")
+    if not file or "sha256" not in file.get("hashes", {}) or "url" not in file:
+        raise Refusal("%s %s has no file with a SHA-256 on the index" % (name, package["version"]))
+    leaf = urllib.parse.unquote(urllib.parse.urlsplit(file["url"]).path).rpartition("/")[2]
+    return {"name": name, "version": package["version"], "kind": kind, "file": leaf,
+            "url": file["url"], "sha256": file["hashes"]["sha256"]}
+
+
+def one_line(text):
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    if len(lines) > 12:
+        lines = lines[:4] + ["..."] + lines[-8:]
+    return " | ".join(lines)[:1500]
+
+
+def main():
+    request = json.load(sys.stdin)
+    try:
+        if sys.argv[1] == "hosts":
+            answer = {"hosts": Index(request).hosts(["pytest", "pluggy"])}
+        else:
+            clean = {name: value for name, value in os.environ.items()
+                     if not name.startswith(("UV_", "PIP_"))}
+            plan = subprocess.run([request["python"], "-I", request["plan"], request["tree"]],
+                                  env=clean, capture_output=True, text=True, timeout=TRY_S_MAX,
+                                  check=False)
+            if plan.returncode != 0:
+                raise Refusal("the project's metadata cannot be read: " + one_line(plan.stderr))
+            plan = json.loads(plan.stdout)
+            answer = Resolver(request, plan).resolve()
+            answer["plan"] = plan
+    except Refusal as error:
+        answer = {"refusal": str(error)}
+    except NoNetwork as error:
+        answer = {"offline": str(error)}
+    except subprocess.TimeoutExpired as error:
+        answer = {"refusal": "this took longer than %d s: %s" % (error.timeout, error.cmd[:4])}
+    json.dump(answer, sys.stdout)
+
+
+main()

@@ -1,0 +1,263 @@
+"""Warm pytest runner: loads pytest and the environment's packages once, then forks for each run.
+
+Reads one JSON object a line on standard input and answers one a line on the pipe that was its
+standard output. The forked child, in which the code under test runs, never has that pipe.
+"""
+import ctypes
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import types
+
+WORK = "/work"
+SETTLE_S_MAX = 5.0
+PR_SET_DUMPABLE = 4
+PLAIN = ["-p", "no:cacheprovider", "-p", "no:randomly"]
+
+
+def set_dumpable(value):
+    # A process that is not dumpable keeps its /proc/PID/fd and memory from others of its user.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, value, 0, 0, 0)
+
+
+def below_work(path):
+    return path == WORK or path.startswith(WORK + "/")
+
+
+class Order:
+    """Shuffles modules, and tests within each, keeping the tests of a class together."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def pytest_collection_modifyitems(self, items):
+        modules = {}
+        for item in items:
+            path, _, rest = item.nodeid.partition("::")
+            head = rest.partition("[")[0]
+            group = head.rpartition("::")[0] or item.nodeid
+            modules.setdefault(path, {}).setdefault(group, []).append(item)
+        ordered = []
+        for groups in self.shuffled(modules.values()):
+            for group in self.shuffled(groups.values()):
+                ordered.extend(self.shuffled(group))
+        items[:] = ordered
+
+    def shuffled(self, values):
+        values = list(values)
+        self.random.shuffle(values)
+        return values
+
+
+def import_for_tests(names):
+    """Imports what the tests import, as far as it comes from the environment alone."""
+    for name in names:
+        before = set(sys.modules)
+        try:
+            if importlib.util.find_spec(name) is not None:
+                importlib.import_module(name)
+        except BaseException:
+            for added in set(sys.modules) - before:
+                module = sys.modules[added]
+                if not getattr(module, "__file__", None) or not module.__file__.endswith(".py"):
+                    raise  # half an extension module cannot be loaded again
+                del sys.modules[added]
+
+
+def warm_up(names):
+    """Runs an empty session with nothing of the repository in reach; says why it could not."""
+    folder = tempfile.mkdtemp()
+    path, variables, modules = sys.path[:], dict(os.environ), set(sys.modules)
+    sys.path[:] = [entry for entry in path if not below_work(entry)]
+    keep = os.dup(2)
+    try:
+        os.chdir(folder)
+        with open("test_nothing.py", "w") as file:
+            file.write("def test_nothing(tmp_path, capsys, monkeypatch):\n    assert tmp_path\n")
+        with open("pytest.ini", "w") as file:
+            file.write("[pytest]\n")
+        os.dup2(1, 2)
+        import pytest
+        code = pytest.main(PLAIN + ["-q", "--junitxml=report.xml", "test_nothing.py"])
+        if code != 0:
+            return "an empty pytest session ends with %d" % code
+        import_for_tests(names)
+        if threading.active_count() > 1:
+            return "a package starts threads when it is imported"
+        return ""
+    except BaseException as error:
+        return "%s: %s" % (type(error).__name__, error)
+    finally:
+        os.dup2(keep, 2)
+        os.close(keep)
+        os.chdir("/")
+        sys.path[:] = path
+        os.environ.clear()
+        os.environ.update(variables)
+        for name in set(sys.modules) - modules:
+            if getattr(sys.modules[name], "__file__", None) and \
+                    sys.modules[name].__file__.startswith(folder):
+                del sys.modules[name]
+        shutil.rmtree(folder, ignore_errors=True)
+        sys.path_importer_cache.clear()
+
+
+def run_tests(request):
+    """Becomes `python -m pytest` in the repository. Does not return."""
+    code = 1
+    try:
+        os.chdir(WORK)
+        random.seed(0)
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed(0)
+        sys.path.insert(0, WORK)
+        importlib.invalidate_caches()
+        spec = importlib.util.find_spec("pytest.__main__")
+        main = types.ModuleType("__main__")
+        main.__spec__, main.__file__ = spec, spec.origin
+        sys.modules["__main__"] = main
+        sys.argv = [spec.origin] + request["arguments"]
+        sys.orig_argv = [sys.executable, "-m", "pytest"] + request["arguments"]
+        import pytest
+        plugins = []
+        if request["shuffle"] is not None:
+            order = Order(request["shuffle"])
+            hook = pytest.hookimpl(trylast=True)
+            Order.pytest_collection_modifyitems = hook(Order.pytest_collection_modifyitems)
+            plugins.append(order)
+        code = int(pytest.main(request["arguments"], plugins))
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        import traceback
+        traceback.print_exc()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code & 0xFF)
+
+
+def start_child(request, report, warm):
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.setsid()
+        os.close(report)
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+        if not warm:
+            script = sys.orig_argv[sys.orig_argv.index("-c") + 1]
+            os.execv(sys.executable, [sys.executable, "-c", script, "once", json.dumps(request)])
+        set_dumpable(1)
+        gc.unfreeze()
+        run_tests(request)
+    finally:
+        os._exit(125)
+
+
+def others():
+    """Live processes that are neither this one nor an ancestor of it."""
+    spared, pid = {1}, os.getpid()
+    table = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+                table[int(name)] = (fields[0], int(fields[1]))
+            except (OSError, IndexError):
+                pass
+    while pid and pid not in spared:
+        spared.add(pid)
+        pid = table.get(pid, (b"", 0))[1]
+    return [pid for pid, (state, _) in table.items() if pid not in spared and state != b"Z"]
+
+
+def kill_leftovers():
+    limit = time.monotonic() + SETTLE_S_MAX
+    while time.monotonic() < limit:
+        left = others()
+        if not left:
+            return True
+        if os.getppid() == 1:
+            try:
+                os.kill(-1, signal.SIGKILL)  # at once: a fork bomb cannot outrun it
+            except ProcessLookupError:
+                pass
+        else:
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        time.sleep(0.002)
+    return False
+
+
+def cut_log(path, bytes_max):
+    """Keeps head and tail of a long log, in place: the file system may be full."""
+    try:
+        log = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        size = os.fstat(log).st_size
+        if size > bytes_max:
+            half = bytes_max // 2 - 64
+            tail = os.pread(log, half, size - half)
+            mark = b"\n[... %d bytes cut ...]\n" % (size - 2 * half)
+            os.pwrite(log, mark + tail, half)
+            os.ftruncate(log, half + len(mark) + len(tail))
+    finally:
+        os.close(log)
+
+
+def serve():
+    report = os.dup(1)
+    null = os.open("/dev/null", os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+    set_dumpable(0)
+    os.chdir("/")
+    lines = os.fdopen(0, "rb", closefd=False)
+
+    def answer(value):
+        os.write(report, json.dumps(value).encode() + b"\n")
+
+    why = warm_up(json.loads(lines.readline())["imports"])
+    gc.collect()
+    gc.freeze()
+    answer({"cold": why})
+    for line in lines:
+        request = json.loads(line)
+        os.makedirs(os.path.dirname(request["log"]), 0o700, exist_ok=True)
+        _, status, usage = os.wait4(start_child(request, report, not why), 0)
+        settled = kill_leftovers()
+        cut_log(request["log"], request["log_bytes_max"])
+        answer({"exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
+                "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+                "cpu_ms": int((usage.ru_utime + usage.ru_stime) * 1000), "settled": settled})
+
+
+if sys.path and sys.path[0] == "":
+    del sys.path[0]
+if sys.argv[1:2] == ["once"]:
+    run_tests(json.loads(sys.argv[2]))
+else:
+    serve()

@@ -1,0 +1,335 @@
+#include "environments/repository/python/session.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "environments/repository/python/scripts.h"
+#include "environments/repository/python/steering.h"
+#include "proto/base/digest.h"
+#include "proto/base/json.h"
+#include "proto/base/random.h"
+#include "proto/base/utf8.h"
+
+namespace taskmint::environments {
+namespace {
+
+using sandbox::CommandResult;
+using sandbox::Ending;
+using sandbox::LineProcess;
+
+constexpr char kWork[] = "/work";
+constexpr char kTemporary[] = "/tmp";
+constexpr int64_t kFileTime = 1'577'836'800;  // 2020-01-01: any fixed one that zip files can hold
+constexpr int64_t kWarmUpMsMax = 120'000;
+constexpr int64_t kWallMsDefault = 600'000;
+constexpr int64_t kLogBytesMax = 256 << 10;
+constexpr int64_t kReportBytesMax = 256 << 20;
+
+// Options of pytest that take the next argument as their value.
+bool TakesValue(std::string_view option) {
+  static const std::set<std::string_view> kOptions = {
+      "-k", "-m", "-c", "-p", "-o", "-n", "-W", "-r", "--ignore", "--ignore-glob", "--deselect",
+      "--rootdir", "--confcutdir", "--import-mode", "--maxfail", "--tb", "--capture", "--color",
+      "--durations", "--basetemp", "--cov", "--dist", "--timeout", "--override-ini"};
+  return kOptions.contains(option);
+}
+
+std::string RandomName() {
+  return Sha256Hex(std::to_string(SystemRandom()) + std::to_string(SystemRandom())).substr(0, 20);
+}
+
+int64_t SinceMs(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               start)
+      .count();
+}
+
+// Top-level modules that the tests import: what of them is the environment's is loaded once.
+std::vector<std::string> ImportsOfTests(const FileTree& tree) {
+  static const re2::RE2 kImport(R"((?m)^(?:import|from) +([A-Za-z_][A-Za-z0-9_]*))");
+  std::set<std::string> names;
+  for (const auto& [path, entry] : tree.files()) {
+    if (!IsPythonTestFile(path) && !std::string_view(path).ends_with("conftest.py")) continue;
+    re2::StringPiece rest(*entry.content);
+    std::string name;
+    while (names.size() < 200 && re2::RE2::FindAndConsume(&rest, kImport, &name)) {
+      names.insert(name);
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+// Byte code that stands beside a source of `tree`.
+FileTree ByteCodeOf(const FileTree& found, const FileTree& tree) {
+  FileTree code;
+  for (const auto& [path, entry] : found.files()) {
+    const size_t folder = path.rfind("__pycache__/");
+    if (folder == std::string::npos || !std::string_view(path).ends_with(".pyc")) continue;
+    const std::string name = path.substr(folder + 12);
+    if (entry.kind == FileEntry::Kind::kSymlink || tree.Contains(path)) continue;
+    if (tree.Contains(path.substr(0, folder) + name.substr(0, name.find('.')) + ".py")) {
+      (void)code.Set(path, entry);
+    }
+  }
+  return code;
+}
+
+class PythonSession : public TestSession {
+ public:
+  PythonSession(std::unique_ptr<sandbox::Sandbox> sandbox, FileTree tree,
+                const v1::RepositoryEnvironment& environment)
+      : sandbox_(std::move(sandbox)),
+        tree_(std::move(tree)),
+        command_(environment.test_command()),
+        arguments_(ArgumentsOfPytest(command_.empty() ? "pytest" : command_)) {}
+
+  // Puts the files in place and warms the runner.
+  Status Begin(std::stop_token stop) {
+    TASKMINT_RETURN_IF_ERROR(sandbox_->Put(tree_, kWork, kFileTime));
+    return arguments_ ? StartRunner(stop) : OkStatus();
+  }
+
+  Result<TestRunOutput> Run(const TestRun& run, std::stop_token stop) override {
+    if (dirty_) TASKMINT_RETURN_IF_ERROR(Restore());
+    dirty_ = true;
+    if (!run.added.empty()) TASKMINT_RETURN_IF_ERROR(sandbox_->Put(run.added, kWork, kFileTime));
+    const std::string folder = std::string(kTemporary) + "/" + RandomName();
+    const std::string report = folder + "/" + RandomName() + ".xml";
+    if (!arguments_) return RunCommand(run, report, stop);
+    if (runner_ == nullptr) TASKMINT_RETURN_IF_ERROR(StartRunner(stop));
+    return RunForked(run, folder, report, stop);
+  }
+
+ private:
+  Status StartRunner(std::stop_token stop) {
+    sandbox::Command command;
+    command.argv = {"/venv/bin/python", "-c", std::string(PythonScript("runner.py"))};
+    command.folder = "/";
+    auto started = sandbox_->Start(command);
+    if (!started.ok()) return started.status().WithContext("starting the test runner");
+    runner_ = std::move(started).value();
+    const nlohmann::json request = {{"imports", ImportsOfTests(tree_)}};
+    TASKMINT_RETURN_IF_ERROR(runner_->WriteLine(DumpJson(request)));
+    auto answer = runner_->ReadLine(kWarmUpMsMax, stop);
+    if (!answer.ok()) {
+      return Status(answer.status().code(), Boundary::kSandbox,
+                    "the test runner did not start: " + answer.status().message() + ": " +
+                        CutMiddle(Printable(runner_->error_output()), 2000));
+    }
+    return OkStatus();
+  }
+
+  // The session's files again, and nothing else, but for byte code of the same sources.
+  Status Restore() {
+    if (!code_collected_) {
+      code_collected_ = true;
+      auto found = sandbox_->Collect(kWork, {});
+      if (found.ok()) {
+        code_ = ByteCodeOf(*found, tree_);
+      } else if (found.status().code() != Code::kResourceExhausted) {
+        return found.status();
+      }
+    }
+    TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kTemporary));
+    TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kWork));
+    TASKMINT_RETURN_IF_ERROR(sandbox_->Put(tree_, kWork, kFileTime));
+    return code_.empty() ? OkStatus() : sandbox_->Put(code_, kWork, kFileTime);
+  }
+
+  // Ours after the user's: the last one counts.
+  std::vector<std::string> Options(const std::string& report) const {
+    return {"-p", "no:cacheprovider", "-p", "no:randomly", "-o", "addopts=", "-o",
+            "filterwarnings=default", "-o", "junit_family=xunit1", "--rootdir=/work",
+            "--continue-on-collection-errors", "--color=no", "--junitxml=" + report};
+  }
+
+  std::vector<std::string> Arguments(const TestRun& run, const std::string& report) const {
+    std::vector<std::string> arguments;
+    bool value = false;
+    for (const std::string& argument : *arguments_) {
+      const bool path = !value && !argument.starts_with('-');
+      if (!path || run.files.empty()) arguments.push_back(argument);
+      value = !value && TakesValue(argument);
+    }
+    for (std::string& option : Options(report)) arguments.push_back(std::move(option));
+    arguments.insert(arguments.end(), run.files.begin(), run.files.end());
+    return arguments;
+  }
+
+  Result<TestRunOutput> RunForked(const TestRun& run, const std::string& folder,
+                                  const std::string& report, std::stop_token stop) {
+    const std::string log = folder + "/log";
+    nlohmann::json request = {{"arguments", Arguments(run, report)},
+                              {"log", log},
+                              {"log_bytes_max", kLogBytesMax},
+                              {"shuffle", nullptr}};
+    if (run.shuffle_seed) request["shuffle"] = *run.shuffle_seed;
+    const int64_t wall_ms_max = run.wall_ms_max > 0 ? run.wall_ms_max : kWallMsDefault;
+    const auto start = std::chrono::steady_clock::now();
+    TestRunOutput output;
+    Status status = runner_->WriteLine(DumpJson(request));
+    Result<std::string> line = status.ok() ? runner_->ReadLine(wall_ms_max, stop) : status;
+    output.wall_ms = SinceMs(start);
+    if (line.ok()) {
+      TASKMINT_RETURN_IF_ERROR(ReadAnswer(*line, output));
+    } else {
+      // Hung, or the code under test killed the runner: a result, and a fresh runner next time.
+      const Code code = line.status().code();
+      if (code != Code::kDeadlineExceeded && code != Code::kUnavailable &&
+          code != Code::kCancelled) {
+        return line.status();
+      }
+      runner_.reset();
+      TASKMINT_RETURN_IF_ERROR(sandbox_->KillAll());
+      output.ending = code == Code::kDeadlineExceeded ? Ending::kWallTime
+                      : code == Code::kCancelled      ? Ending::kCancelled
+                                                      : Ending::kSignalled;
+      output.signal = 9;
+    }
+    TASKMINT_RETURN_IF_ERROR(ReadFiles(log, line.ok() ? report : std::string(), output));
+    return output;
+  }
+
+  Status ReadAnswer(const std::string& line, TestRunOutput& output) {
+    auto answer = ParseJson(line);
+    if (!answer.ok() || !answer->is_object()) {
+      return Status(Code::kInternal, Boundary::kSandbox, "the test runner answers nonsense");
+    }
+    output.signal = answer->value("signal", 0);
+    output.exit_code = answer->value("exit", -1);
+    output.ending = output.signal != 0 ? Ending::kSignalled : Ending::kExited;
+    output.cpu_ms = answer->value("cpu_ms", int64_t{0});
+    if (!answer->value("settled", false)) {
+      runner_.reset();
+      TASKMINT_RETURN_IF_ERROR(sandbox_->KillAll());
+    }
+    return OkStatus();
+  }
+
+  Status ReadFiles(const std::string& log, const std::string& report, TestRunOutput& output) {
+    auto text = sandbox_->Get(log, 64 << 20);
+    if (text.ok()) {
+      output.log = CutMiddle(*text, kLogBytesMax);
+    } else if (text.status().code() == Code::kUnavailable) {
+      return text.status();
+    }
+    if (report.empty()) return OkStatus();
+    auto xml = sandbox_->Get(report, kReportBytesMax);
+    if (xml.ok()) {
+      output.junit_xml = std::move(xml).value();
+    } else if (xml.status().code() == Code::kUnavailable) {
+      return xml.status();
+    }
+    return OkStatus();
+  }
+
+  // Any other test command, as it is; pytest finds our options in the environment.
+  Result<TestRunOutput> RunCommand(const TestRun& run, const std::string& report,
+                                   std::stop_token stop) {
+    sandbox::Command command;
+    command.argv = {"/bin/sh", "-c", command_};
+    command.output_bytes_max = kLogBytesMax / 2;
+    command.wall_ms_max = run.wall_ms_max > 0 ? run.wall_ms_max : kWallMsDefault;
+    std::string options;
+    for (const std::string& option : Options(report)) {
+      options += (options.empty() ? "'" : " '") + option + "'";
+    }
+    command.variables["PYTEST_ADDOPTS"] = options;
+    TASKMINT_ASSIGN_OR_RETURN(CommandResult result, sandbox_->Run(command, stop));
+    TASKMINT_RETURN_IF_ERROR(sandbox_->KillAll());
+    TestRunOutput output;
+    output.ending = result.ending;
+    output.exit_code = result.exit_code;
+    output.signal = result.signal;
+    output.wall_ms = result.wall_ms;
+    output.cpu_ms = result.cpu_ms;
+    TASKMINT_RETURN_IF_ERROR(ReadFiles(report + ".log", report, output));
+    output.log = CutMiddle(result.output + result.error_output, kLogBytesMax);
+    return output;
+  }
+
+  std::unique_ptr<sandbox::Sandbox> sandbox_;
+  const FileTree tree_;
+  const std::string command_;
+  const std::optional<std::vector<std::string>> arguments_;
+  std::unique_ptr<LineProcess> runner_;  // after sandbox_: it ends first
+  bool dirty_ = false;
+  bool code_collected_ = false;
+  FileTree code_;
+};
+
+}  // namespace
+
+std::optional<std::vector<std::string>> ArgumentsOfPytest(const std::string& command) {
+  std::vector<std::string> words;
+  std::string word;
+  bool within = false;
+  char quote = 0;
+  for (size_t i = 0; i < command.size(); ++i) {
+    const char c = command[i];
+    if (quote != 0) {
+      if (c == quote) {
+        quote = 0;
+      } else if (c == '\\' && quote == '"' && i + 1 < command.size()) {
+        word += command[++i];
+      } else if (c == '$' && quote == '"') {
+        return std::nullopt;
+      } else {
+        word += c;
+      }
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+      within = true;
+    } else if (c == '\\' && i + 1 < command.size()) {
+      word += command[++i];
+      within = true;
+    } else if (c == ' ' || c == '\t') {
+      if (within) words.push_back(std::move(word));
+      word.clear();
+      within = false;
+    } else if (std::string_view("|&;<>()$`*?#~={}\n[]").find(c) != std::string_view::npos &&
+               !(c == '=' && !words.empty())) {
+      return std::nullopt;
+    } else {
+      word += c;
+      within = true;
+    }
+  }
+  if (quote != 0) return std::nullopt;
+  if (within) words.push_back(std::move(word));
+  if (words.empty()) return std::nullopt;
+  if (words[0] == "pytest" || words[0] == "py.test") return {{words.begin() + 1, words.end()}};
+  if (words.size() >= 3 && (words[0] == "python" || words[0] == "python3") && words[1] == "-m" &&
+      words[2] == "pytest") {
+    return {{words.begin() + 3, words.end()}};
+  }
+  return std::nullopt;
+}
+
+Result<std::unique_ptr<TestSession>> OpenPythonSession(
+    sandbox::SandboxHost& sandboxes, const v1::RepositoryEnvironment& environment,
+    const BuiltEnvironment& built, const FileTree& tree, std::stop_token stop) {
+  sandbox::SandboxSpec spec;
+  spec.mounts = built.layers;
+  if (environment.masked_paths_size() > 0) {
+    spec.masked_paths = {environment.masked_paths().begin(), environment.masked_paths().end()};
+  }
+  spec.variables = {{"PATH", "/venv/bin:/usr/bin:/bin"},
+                    {"VIRTUAL_ENV", "/venv"},
+                    {"PYTHONHASHSEED", "0"}};
+  for (const auto& [name, value] : environment.variables()) spec.variables[name] = value;
+  const v1::RunLimits& limits = environment.limits();
+  if (limits.memory_bytes_max() > 0) spec.limits.memory_bytes_max = limits.memory_bytes_max();
+  if (limits.processes_max() > 0) spec.limits.processes_max = limits.processes_max();
+  if (limits.disk_bytes_max() > 0) spec.limits.disk_bytes_max = limits.disk_bytes_max();
+  TASKMINT_ASSIGN_OR_RETURN(auto opened, sandboxes.Open(spec, stop));
+  auto session = std::make_unique<PythonSession>(std::move(opened), tree, environment);
+  TASKMINT_RETURN_IF_ERROR(session->Begin(stop));
+  return std::unique_ptr<TestSession>(std::move(session));
+}
+
+}  // namespace taskmint::environments
