@@ -246,6 +246,7 @@ Status CheckSpec(const SandboxSpec& spec) {
     if (value <= 0) return bad(std::string(name) + " must be positive");
   }
   std::vector<std::string> places = {spec.work_path};
+  places.insert(places.end(), spec.scratch_paths.begin(), spec.scratch_paths.end());
   for (const Mount& mount : spec.mounts) places.push_back(mount.inside_path);
   for (size_t i = 0; i < places.size(); ++i) {
     const std::string& place = places[i];

@@ -56,6 +56,9 @@ class Layout {
     }
     Tmpfs("/tmp", spec_.limits.disk_bytes_max, "1777");
     Tmpfs(spec_.work_path, spec_.limits.disk_bytes_max, "0755");
+    for (const std::string& path : spec_.scratch_paths) {
+      Tmpfs(path, spec_.limits.disk_bytes_max, "0755");
+    }
     std::vector<Mount> mounts = spec_.mounts;
     std::stable_sort(mounts.begin(), mounts.end(), [](const Mount& a, const Mount& b) {
       return a.inside_path.size() < b.inside_path.size();

@@ -187,11 +187,10 @@ Result<json> BuildSandbox::RunScript(std::string_view name,
   }
   auto answer = ParseJson(run->output);
   if (!answer.ok() || !answer->is_object()) {
-    return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
-                  std::string(name) + " ended with " +
-                      std::string(sandbox::EndingName(run->ending)) + " " +
-                      std::to_string(run->exit_code) + ": " +
-                      CutMiddle(Printable(run->error_output), 1500));
+    return Status(
+        Code::kFailedPrecondition, Boundary::kEnvironment,
+        std::string(name) + " ended with " + std::string(sandbox::EndingName(run->ending)) + " " +
+            std::to_string(run->exit_code) + ": " + CutMiddle(Printable(run->error_output), 1500));
   }
   if (answer->contains("offline")) {
     return Status(Code::kUnavailable, Boundary::kEnvironment,

@@ -14,7 +14,8 @@ namespace taskmint::environments {
 //   exit-zero, skip-everything                                  no report, or not every id passed
 //   forged-report-*, exit-hook, reporter-*, swallowed-failures, profiler, assertion-*
 //                                                               sentinels, exit code
-//   git-oracle, release-hunt                                    nothing of the fix is in the sandbox
+//   git-oracle, release-hunt                                    nothing of the fix is in the
+//   sandbox
 std::vector<AlteredSolution> PythonCheaters(const CheaterMaterial& material);
 
 }  // namespace taskmint::environments

@@ -86,8 +86,8 @@ Result<json> RecipeOf(const json& answer, const std::string& date) {
     if (!IsLockedFile(file)) return wrong;
   }
   json plan;
-  for (const char* field : {"name", "version", "requires", "entry_points", "roots", "modules",
-                            "python"}) {
+  for (const char* field :
+       {"name", "version", "requires", "entry_points", "roots", "modules", "python"}) {
     if (!answer["plan"].contains(field)) return wrong;
     plan[field] = answer["plan"][field];
   }
@@ -145,8 +145,7 @@ Status KeepWhatWasFound(const std::string& cache, const std::string& hints_path,
                         const json& answer) {
   const std::string key = answer.value("key", "");
   if (IsDigest(key) && answer.contains("memo")) {
-    TASKMINT_RETURN_IF_ERROR(
-        WriteWhole(cache + "/python/starts/" + key, DumpJson(answer["memo"])));
+    TASKMINT_RETURN_IF_ERROR(WriteWhole(cache + "/python/starts/" + key, DumpJson(answer["memo"])));
   }
   if (!answer.contains("hints") || !answer["hints"].is_object() || answer["hints"].empty()) {
     return OkStatus();
@@ -209,10 +208,10 @@ Result<std::vector<BuiltLayer>> BuildPython(const DriverContext& context,
   options.scratch_paths = {"/venv"};
   options.network = !settings.setup_script().empty();
   for (const json& file : made["packages"]) {
-    options.mounts.push_back({FilePath(context.cache_path, file),
-                              "/files/" + file["sha256"].get<std::string>() + "/" +
-                                  file["file"].get<std::string>(),
-                              false});
+    options.mounts.push_back(
+        {FilePath(context.cache_path, file),
+         "/files/" + file["sha256"].get<std::string>() + "/" + file["file"].get<std::string>(),
+         false});
     options.network = options.network || file["kind"] != "wheel";
   }
   options.index_variables = options.network;

@@ -22,8 +22,7 @@ class PythonDriver : public LanguageDriver {
     return PythonForeignSteering(solution, reference);
   }
   Result<EnvironmentRecipe> Resolve(const DriverContext& context, const FileTree& tree,
-                                    int64_t commit_time_s,
-                                    const v1::RepositorySettings& settings,
+                                    int64_t commit_time_s, const v1::RepositorySettings& settings,
                                     std::stop_token stop) const override {
     return ResolvePython(context, tree, commit_time_s, settings, stop);
   }

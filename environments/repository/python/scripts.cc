@@ -4,8 +4,8 @@
 
 #include "proto/base/check.h"
 
-#define TASKMINT_SCRIPT(name)                               \
-  extern "C" const char taskmint_python_##name##_begin[];   \
+#define TASKMINT_SCRIPT(name)                             \
+  extern "C" const char taskmint_python_##name##_begin[]; \
   extern "C" const char taskmint_python_##name##_end[];
 
 TASKMINT_SCRIPT(plan)

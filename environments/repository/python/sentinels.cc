@@ -47,12 +47,12 @@ Vocabulary ReadVocabulary(const FileTree& overlay, const std::vector<std::string
   for (const auto& [path, entry] : overlay.files()) {
     if (words.size() < 40 && IsPythonTestFile(path)) read(*entry.content);
   }
-  for (const char* word : {"default", "empty", "nested", "order", "value", "name", "keys", "copy"}) {
+  for (const char* word :
+       {"default", "empty", "nested", "order", "value", "name", "keys", "copy"}) {
     if (words.size() < 12) words.insert(word);
   }
-  return {{words.begin(), words.end()},
-          {tests.begin(), tests.end()},
-          {classes.begin(), classes.end()}};
+  return {
+      {words.begin(), words.end()}, {tests.begin(), tests.end()}, {classes.begin(), classes.end()}};
 }
 
 class Writer {
@@ -96,7 +96,8 @@ class Writer {
     } else {
       for (int i = 0; i < 2; ++i) {
         std::string word = Word();
-        word[0] = static_cast<char>(word[0] >= 'a' && word[0] <= 'z' ? word[0] - 'a' + 'A' : word[0]);
+        word[0] =
+            static_cast<char>(word[0] >= 'a' && word[0] <= 'z' ? word[0] - 'a' + 'A' : word[0]);
         class_ += word;
       }
     }
@@ -136,7 +137,8 @@ class Writer {
         Line("    assert len(text) == " + std::to_string(word.size() + 1 + right.size() + add));
         break;
       default:
-        Line("    assert max(" + left + ", " + right + ") == " + std::to_string(std::max(a, b) + add));
+        Line("    assert max(" + left + ", " + right +
+             ") == " + std::to_string(std::max(a, b) + add));
     }
   }
 

@@ -31,10 +31,18 @@ constexpr int64_t kReportBytesMax = 256 << 20;
 
 // Options of pytest that take the next argument as their value.
 bool TakesValue(std::string_view option) {
-  static const std::set<std::string_view> kOptions = {
-      "-k", "-m", "-c", "-p", "-o", "-n", "-W", "-r", "--ignore", "--ignore-glob", "--deselect",
-      "--rootdir", "--confcutdir", "--import-mode", "--maxfail", "--tb", "--capture", "--color",
-      "--durations", "--basetemp", "--cov", "--dist", "--timeout", "--override-ini"};
+  static const std::set<std::string_view> kOptions = {"-k",           "-m",
+                                                      "-c",           "-p",
+                                                      "-o",           "-n",
+                                                      "-W",           "-r",
+                                                      "--ignore",     "--ignore-glob",
+                                                      "--deselect",   "--rootdir",
+                                                      "--confcutdir", "--import-mode",
+                                                      "--maxfail",    "--tb",
+                                                      "--capture",    "--color",
+                                                      "--durations",  "--basetemp",
+                                                      "--cov",        "--dist",
+                                                      "--timeout",    "--override-ini"};
   return kOptions.contains(option);
 }
 
@@ -142,9 +150,20 @@ class PythonSession : public TestSession {
 
   // Ours after the user's: the last one counts.
   std::vector<std::string> Options(const std::string& report) const {
-    return {"-p", "no:cacheprovider", "-p", "no:randomly", "-o", "addopts=", "-o",
-            "filterwarnings=default", "-o", "junit_family=xunit1", "--rootdir=/work",
-            "--continue-on-collection-errors", "--color=no", "--junitxml=" + report};
+    return {"-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            "-o",
+            "addopts=",
+            "-o",
+            "filterwarnings=default",
+            "-o",
+            "junit_family=xunit1",
+            "--rootdir=/work",
+            "--continue-on-collection-errors",
+            "--color=no",
+            "--junitxml=" + report};
   }
 
   std::vector<std::string> Arguments(const TestRun& run, const std::string& report) const {
@@ -310,17 +329,17 @@ std::optional<std::vector<std::string>> ArgumentsOfPytest(const std::string& com
   return std::nullopt;
 }
 
-Result<std::unique_ptr<TestSession>> OpenPythonSession(
-    sandbox::SandboxHost& sandboxes, const v1::RepositoryEnvironment& environment,
-    const BuiltEnvironment& built, const FileTree& tree, std::stop_token stop) {
+Result<std::unique_ptr<TestSession>> OpenPythonSession(sandbox::SandboxHost& sandboxes,
+                                                       const v1::RepositoryEnvironment& environment,
+                                                       const BuiltEnvironment& built,
+                                                       const FileTree& tree, std::stop_token stop) {
   sandbox::SandboxSpec spec;
   spec.mounts = built.layers;
   if (environment.masked_paths_size() > 0) {
     spec.masked_paths = {environment.masked_paths().begin(), environment.masked_paths().end()};
   }
-  spec.variables = {{"PATH", "/venv/bin:/usr/bin:/bin"},
-                    {"VIRTUAL_ENV", "/venv"},
-                    {"PYTHONHASHSEED", "0"}};
+  spec.variables = {
+      {"PATH", "/venv/bin:/usr/bin:/bin"}, {"VIRTUAL_ENV", "/venv"}, {"PYTHONHASHSEED", "0"}};
   for (const auto& [name, value] : environment.variables()) spec.variables[name] = value;
   const v1::RunLimits& limits = environment.limits();
   if (limits.memory_bytes_max() > 0) spec.limits.memory_bytes_max = limits.memory_bytes_max();

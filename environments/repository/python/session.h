@@ -17,9 +17,10 @@ namespace taskmint::environments {
 std::optional<std::vector<std::string>> ArgumentsOfPytest(const std::string& command);
 
 // See LanguageDriver::OpenSession.
-Result<std::unique_ptr<TestSession>> OpenPythonSession(
-    sandbox::SandboxHost& sandboxes, const v1::RepositoryEnvironment& environment,
-    const BuiltEnvironment& built, const FileTree& tree, std::stop_token stop);
+Result<std::unique_ptr<TestSession>> OpenPythonSession(sandbox::SandboxHost& sandboxes,
+                                                       const v1::RepositoryEnvironment& environment,
+                                                       const BuiltEnvironment& built,
+                                                       const FileTree& tree, std::stop_token stop);
 
 }  // namespace taskmint::environments
 

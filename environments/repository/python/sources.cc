@@ -89,8 +89,8 @@ class Reader {
                                     home + "/.config/pip/pip.conf", Get("PIP_CONFIG_FILE")}) {
       ReadPipFile(path, pip_);
     }
-    for (const std::string& path : {std::string("/etc/uv/uv.toml"), home + "/.config/uv/uv.toml",
-                                    Get("UV_CONFIG_FILE")}) {
+    for (const std::string& path :
+         {std::string("/etc/uv/uv.toml"), home + "/.config/uv/uv.toml", Get("UV_CONFIG_FILE")}) {
       ReadUvFile(path, uv_);
     }
   }
@@ -115,8 +115,8 @@ class Reader {
       }
     }
     AddCertificates();
-    const std::string insecure = First({Get("UV_INSECURE_HOST"), Get("PIP_TRUSTED_HOST"),
-                                        pip_["trusted-host"]});
+    const std::string insecure =
+        First({Get("UV_INSECURE_HOST"), Get("PIP_TRUSTED_HOST"), pip_["trusted-host"]});
     if (!insecure.empty()) sources_.variables["UV_INSECURE_HOST"] = insecure;
     return std::move(sources_);
   }
@@ -162,8 +162,8 @@ class Reader {
   }
 
   void AddCertificates() {
-    const std::string path = First({Get("SSL_CERT_FILE"), Get("PIP_CERT"), pip_["cert"],
-                                    Get("REQUESTS_CA_BUNDLE")});
+    const std::string path =
+        First({Get("SSL_CERT_FILE"), Get("PIP_CERT"), pip_["cert"], Get("REQUESTS_CA_BUNDLE")});
     std::error_code error;
     const fs::path real = fs::canonical(path, error);
     if (path.empty() || error) return;

@@ -62,13 +62,22 @@ bool IsBelowTestFolder(std::string_view path) {
 // A top-level module that the runner or its plugins import, or that Python brings along.
 bool IsModuleOfRunner(std::string_view module) {
   if (module.starts_with("pytest") || module.starts_with("_pytest")) return true;
-  if (IsIn(module, {"pluggy",    "iniconfig", "packaging",      "py",         "attr",
-                    "attrs",     "tomli",     "exceptiongroup", "hypothesis", "_hypothesis_globals",
-                    "xdist",     "execnet",   "pygments",       "coverage",   "colorama",
-                    "importlib_metadata",     "zipp",           "six",        "toml",
-                    "typing_extensions",      "more_itertools", "atomicwrites", "wcwidth",
-                    "anyio",     "mock",      "pkg_resources",  "setuptools", "numpy",
-                    "psutil",    "sortedcontainers",            "pathlib2",   "taskmint"})) {
+  if (IsIn(module, {"pluggy",         "iniconfig",
+                    "packaging",      "py",
+                    "attr",           "attrs",
+                    "tomli",          "exceptiongroup",
+                    "hypothesis",     "_hypothesis_globals",
+                    "xdist",          "execnet",
+                    "pygments",       "coverage",
+                    "colorama",       "importlib_metadata",
+                    "zipp",           "six",
+                    "toml",           "typing_extensions",
+                    "more_itertools", "atomicwrites",
+                    "wcwidth",        "anyio",
+                    "mock",           "pkg_resources",
+                    "setuptools",     "numpy",
+                    "psutil",         "sortedcontainers",
+                    "pathlib2",       "taskmint"})) {
     return true;
   }
   return std::binary_search(std::begin(kStandardModules), std::end(kStandardModules), module);
@@ -124,8 +133,9 @@ bool IsPythonRepository(const FileTree& tree) {
   if (tree.Contains("pyproject.toml") || tree.Contains("setup.py") || tree.Contains("setup.cfg")) {
     return true;
   }
-  return std::any_of(tree.files().begin(), tree.files().end(),
-                     [](const auto& file) { return std::string_view(file.first).ends_with(".py"); });
+  return std::any_of(tree.files().begin(), tree.files().end(), [](const auto& file) {
+    return std::string_view(file.first).ends_with(".py");
+  });
 }
 
 bool IsPythonTestFile(std::string_view path) {
@@ -137,9 +147,9 @@ PathRole PythonRoleOf(std::string_view path) {
   if (IsSteering(path)) return PathRole::kSteering;
   if (IsPythonTestFile(path) || IsBelowTestFolder(path)) return PathRole::kTest;
   const auto parts = Components(path);
-  const bool aside = parts.size() > 1 && IsIn(parts[0], {"docs", "doc", "examples", "example",
-                                                         "bench", "benchmarks", "scripts", "tools",
-                                                         ".github"});
+  const bool aside =
+      parts.size() > 1 && IsIn(parts[0], {"docs", "doc", "examples", "example", "bench",
+                                          "benchmarks", "scripts", "tools", ".github"});
   const std::string_view name = parts.back();
   const bool code = name.ends_with(".py") || name.ends_with(".pyx") || name.ends_with(".pxd");
   if (!code || aside || name == "setup.py" || name == "fabfile.py" || name == "tasks.py") {
