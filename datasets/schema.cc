@@ -123,7 +123,8 @@ SELECT c.id, r.category, c.language, r.source, c.commit_sha, c.commit_sha, 0, c.
 FROM candidates AS c JOIN runs AS r ON r.number = c.run
 WHERE c.state = 3 AND NOT EXISTS (
   SELECT 1 FROM candidates AS o WHERE o.id = c.id
-  AND (o.state = 2 OR (o.state = 3 AND (o.run > c.run OR (o.run = c.run AND o.position > c.position)))));
+  AND (o.state = 2 OR (o.state = 3 AND (o.run > c.run OR
+                                         (o.run = c.run AND o.position > c.position)))));
 )sql";
 
 }  // namespace

@@ -81,8 +81,9 @@ Result<std::unique_ptr<Store>> Store::Open(const std::string& folder, OpenMode m
   const Access reading = ReadingAccess(folder, database);
   TASKMINT_RETURN_IF_ERROR(Prepare(database, mode, reading));
   const Access access = mode == OpenMode::kReadOnly ? reading : Access::kReadWrite;
-  return std::unique_ptr<Store>(
-      std::make_unique<SqliteStore>(folder, std::move(lock), access, clock));
+  auto store = std::make_unique<SqliteStore>(folder, std::move(lock), access, clock);
+  TASKMINT_RETURN_IF_ERROR(store->Connect());
+  return std::unique_ptr<Store>(std::move(store));
 }
 
 SqliteStore::SqliteStore(std::string folder, StoreLock lock, sqlite::Access access,
@@ -93,6 +94,8 @@ SqliteStore::SqliteStore(std::string folder, StoreLock lock, sqlite::Access acce
       blobs_(folder_ + "/blobs"),
       ledger_(pool_, clock),
       clock_(clock) {}
+
+Status SqliteStore::Connect() { return pool_.Borrow().status(); }
 
 Status SqliteStore::CreateRun(const std::string& run_id, const v1::Job& job,
                               const std::vector<v1::Candidate>& candidates,

@@ -27,6 +27,9 @@ class SqliteStore final : public Store {
   // `folder` holds a migrated database.
   SqliteStore(std::string folder, StoreLock lock, sqlite::Access access, const Clock& clock);
 
+  // Opens the first connection, so that opening the store says what is wrong with it.
+  Status Connect();
+
   BlobStore& blobs() override { return blobs_; }
   Ledger& ledger() override { return ledger_; }
   std::string cache_folder() const override { return folder_ + "/cache"; }

@@ -40,8 +40,9 @@ Status StatusFromSqlite(sqlite3* database, int code, const std::string& path) {
     return Status(status_code, Boundary::kStore, message);
   };
   const Status full =
-      make(Code::kResourceExhausted,
-           what + "; the disk is full: free some space there, then run the same command again");
+      make(Code::kResourceExhausted, what +
+                                         "; the disk, a quota or a file size limit is exhausted: "
+                                         "free some space there, then run the same command again");
   const Status denied = make(Code::kPermissionDenied,
                              what +
                                  "; give this user the right to write there, or name another "
@@ -61,7 +62,11 @@ Status StatusFromSqlite(sqlite3* database, int code, const std::string& path) {
                       "; the store is damaged: `taskmint store check` says where, and a copy of "
                       "the folder mends it");
     case SQLITE_IOERR:
-      if (IsOutOfSpace(error_number)) return full;
+      // SQLite's errno may be of a later call; a failed write is a limit unless it says otherwise.
+      if (IsOutOfSpace(error_number) || code == SQLITE_IOERR_SHMSIZE ||
+          (code == SQLITE_IOERR_WRITE && error_number != EIO)) {
+        return full;
+      }
       if (code == SQLITE_IOERR_NOMEM) return make(Code::kResourceExhausted, what);
       if (error_number == EACCES || error_number == EROFS || error_number == EPERM) return denied;
       return make(Code::kDataLoss, what + "; the disk may be failing");
@@ -166,6 +171,10 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path, Ac
   const int code = sqlite3_open_v2(uri.c_str(), &connection->database_, flags, nullptr);
   if (code != SQLITE_OK) return StatusFromSqlite(connection->database_, code, path);
   sqlite3_extended_result_codes(connection->database_, 1);
+  // SQLite opens for reading what it cannot open for writing.
+  if (writes && sqlite3_db_readonly(connection->database_, "main") == 1) {
+    return StatusFromSqlite(nullptr, SQLITE_READONLY, path);
+  }
   sqlite3_busy_timeout(connection->database_, kBusyMsMax);
   sqlite3_db_config(connection->database_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(connection->database_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
