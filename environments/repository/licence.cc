@@ -1,9 +1,10 @@
 // DetectLicence: by the phrases that tell the texts apart.
+#include <re2/re2.h>
+
 #include <algorithm>
 #include <cctype>
 
 #include "environments/repository/candidate.h"
-#include <re2/re2.h>
 
 namespace taskmint::environments {
 namespace {
@@ -88,7 +89,8 @@ std::string IdOfText(std::string_view bytes) {
 int RankOf(const std::string& lower_name) {
   static const RE2 kPlain(R"((?:licen[cs]e|copying|unlicense)(?:\.(?:txt|md|rst))?)");
   static const RE2 kOther(
-      R"((?:(?:licen[cs]e|copying|unlicense)[-_.].*)|(?:.*[-_.](?:licen[cs]e)(?:\.(?:txt|md|rst))?))");
+
+      R"((?:licen[cs]e|copying|unlicense)[-_.].*|.*[-_.]licen[cs]e(?:\.(?:txt|md|rst))?)");
   if (RE2::FullMatch(lower_name, kPlain)) return 0;
   return RE2::FullMatch(lower_name, kOther) ? 1 : -1;
 }
@@ -137,7 +139,8 @@ std::string IdOfName(std::string_view name) {
 // From what the packaging files of a tree say.
 v1::Licence FromMetadata(const FileTree& tree) {
   static const RE2 kField(
-      R"re((?m)^\s*["']?license["']?\s*[=:]\s*(?:\{\s*text\s*=\s*)?["']?([^"'\n{}]{2,80}?)["']?\s*[,})]?\s*$)re");
+      std::string(R"re((?m)^\s*["']?license["']?\s*[=:]\s*(?:\{\s*text\s*=\s*)?["']?)re") +
+      R"re(([^"'\n{}]{2,80}?)["']?\s*[,})]?\s*$)re");
   static const RE2 kClassifier(R"re(License :: (?:OSI Approved :: )?([^"'\n:]{3,80}?)\s*["'\n])re");
   v1::Licence licence;
   for (const char* path :

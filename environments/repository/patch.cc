@@ -1,9 +1,10 @@
 #include "environments/repository/patch.h"
 
+#include <re2/re2.h>
+
 #include <string>
 
 #include "proto/base/utf8.h"
-#include <re2/re2.h>
 
 namespace taskmint::environments {
 namespace {

@@ -16,9 +16,13 @@ std::vector<std::string_view> LinesOf(std::string_view text);
 // Without white space at both ends.
 std::string_view Trimmed(std::string_view text);
 
-// Any bytes made a prompt: valid UTF-8 (what is none is read as Latin-1), without what identifies
-// or shows the fix (SHAs, links to commits and pull requests, diffs), without trailers, sign-offs,
-// references to issues, bots' lines, HTML comments and templates' boilerplate. May be empty.
+// Valid UTF-8 (what is none is read as Latin-1) with plain line ends, without control characters
+// and without characters that hide or turn text around; the first 128 KiB.
+std::string DecodedText(std::string_view raw);
+
+// Any bytes made a prompt: as DecodedText, without what identifies or shows the fix (SHAs, links to
+// commits and pull requests, diffs), without trailers, sign-offs, references to issues, bots'
+// lines, HTML comments and templates' boilerplate. May be empty.
 std::string CleanPrompt(std::string_view raw);
 
 // `text` without the lines of its code blocks that `code_lines` (trimmed) hold; short lines are

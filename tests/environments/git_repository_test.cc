@@ -1,9 +1,9 @@
 #include "environments/repository/git_repository.h"
 
+#include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <gmock/gmock.h>
 #include "tests/environments/git_fixture.h"
 
 namespace taskmint::environments {
