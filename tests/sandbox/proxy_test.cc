@@ -129,8 +129,8 @@ TEST(ProxyTest, OthersAreRefusedByNameAndPort) {
   LoopbackServer server;
   auto proxy = StartProxy({{"localhost", server.port()}});
   const std::string port = std::to_string(server.port());
-  for (const std::string request : {"CONNECT example.invalid:443 HTTP/1.1\r\n\r\n",
-                                    "GET http://example.invalid/ HTTP/1.1\r\n\r\n"}) {
+  for (const char* request : {"CONNECT example.invalid:443 HTTP/1.1\r\n\r\n",
+                              "GET http://example.invalid/ HTTP/1.1\r\n\r\n"}) {
     const std::string answer = Ask(*proxy, request);
     EXPECT_THAT(answer, HasSubstr("403 Forbidden"));
     EXPECT_THAT(answer, HasSubstr("'example.invalid'"));

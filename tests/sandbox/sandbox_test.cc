@@ -3,14 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <thread>
 
 #include "tests/sandbox/open_sandbox.h"
 
@@ -20,26 +12,6 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr int64_t kModifiedS = 1'600'000'000;
-
-[[maybe_unused]] int64_t NowMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-// A folder of the host that goes away with the test.
-class HostFolder {
- public:
-  HostFolder() {
-    std::string pattern = std::filesystem::temp_directory_path() / "taskmint-test-XXXXXX";
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~HostFolder() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 TEST(SandboxTest, RunTellsExitCodeAndBothOutputs) {
   auto sandbox = OpenSandbox();
