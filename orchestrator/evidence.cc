@@ -29,15 +29,6 @@ std::string JoinLogs(const verifier::AttemptLogs& logs) {
   return CutMiddle(text, kLogBytesMax);
 }
 
-// The tests of the oracle and of doing nothing are what replay explains differences with; those of
-// cheaters and mutants would only fill the store.
-void DropTestLists(v1::Evidence& evidence) {
-  if (evidence.gate() == "oracle" || evidence.gate() == "null") return;
-  for (v1::Attempt& attempt : *evidence.mutable_attempts()) {
-    attempt.mutable_verdict()->clear_tests();
-  }
-}
-
 }  // namespace
 
 void Reject(v1::Candidate& candidate, const std::string& word, const std::string& detail) {
@@ -59,8 +50,14 @@ Result<StageOutcome> PassGates(datasets::BlobStore& blobs, v1::Candidate candida
                                const std::vector<verifier::GateResult>& gates,
                                const std::string& next, const std::stop_token& stop) {
   StageOutcome outcome;
+  std::string unreached;
   for (const verifier::GateResult& gate : gates) {
     v1::Evidence evidence = gate.evidence;
+    // Not reached, because a gate of the same runs rejects.
+    if (evidence.outcome() == v1::Evidence::OUTCOME_UNSPECIFIED) {
+      unreached = evidence.gate();
+      continue;
+    }
     if (evidence.outcome() == v1::Evidence::OUTCOME_NO_VERDICT) {
       if (stop.stop_requested()) {
         return Status(Code::kCancelled, Boundary::kVerifier, "stopped during " + evidence.gate());
@@ -68,7 +65,6 @@ Result<StageOutcome> PassGates(datasets::BlobStore& blobs, v1::Candidate candida
       return Status(Code::kUnavailable, Boundary::kSandbox,
                     evidence.gate() + ": " + evidence.detail());
     }
-    DropTestLists(evidence);
     if (const std::string log = JoinLogs(gate.logs); !log.empty()) {
       TASKMINT_ASSIGN_OR_RETURN(std::string digest, blobs.Put(log));
       outcome.log_digest = digest;
@@ -81,6 +77,10 @@ Result<StageOutcome> PassGates(datasets::BlobStore& blobs, v1::Candidate candida
       outcome.candidate = std::move(candidate);
       return outcome;
     }
+  }
+  if (!unreached.empty()) {
+    return Status(Code::kInternal, Boundary::kVerifier,
+                  "gate " + unreached + " was not reached though nothing was rejected");
   }
   outcome.candidate = std::move(candidate);
   outcome.next = next;

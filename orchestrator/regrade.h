@@ -34,7 +34,8 @@ struct ReplayReport {
   std::string id;
   // Why there is no verdict to compare; empty when there is one.
   std::string no_verdict;
-  // "gold: test_a.py::test_x was passed, is failed"; empty when all digests agree.
+  // "gold: verdict was pass with digest ..., is fail ...", and a line a test where it is known;
+  // empty when all digests agree.
   std::vector<std::string> differences;
   bool agrees() const { return no_verdict.empty() && differences.empty(); }
 };

@@ -19,7 +19,7 @@ Result<StageOutcome> RunOracle(RunContext& context, v1::Candidate candidate, std
   expected.clear_removed_paths();
   for (const std::string& path : proposal.removed_paths) expected.add_removed_paths(path);
   return PassGates(context.store.blobs(), std::move(candidate),
-                   {result.oracle, result.null, result.repeat}, "cheaters", stop);
+                   {result.oracle, result.repeat, result.null}, "cheaters", stop);
 }
 
 }  // namespace taskmint::orchestrator
