@@ -37,7 +37,7 @@ Command& Command::Texts(const std::string& name, std::vector<std::string>& targe
 
 Command& Command::Number(const std::string& name, int64_t& target, int64_t min, int64_t max,
                          const std::string& help) {
-  app_->add_option(name, target, help)->check(CLI::Range(min, max))->type_name("N");
+  app_->add_option(name, target, help)->check(CLI::Range(min, max).description(""))->type_name("N");
   return *this;
 }
 
@@ -48,7 +48,8 @@ Command& Command::Seed(const std::string& name, uint64_t& target, const std::str
 
 Command& Command::Choice(const std::string& name, std::string& target,
                          const std::vector<std::string>& choices, const std::string& help) {
-  CLI::Option* option = app_->add_option(name, target, help)->check(CLI::IsMember(choices));
+  CLI::Option* option =
+      app_->add_option(name, target, help)->check(CLI::IsMember(choices).description(""));
   std::string type;
   for (const std::string& choice : choices) type += (type.empty() ? "" : "|") + choice;
   option->type_name(type)->capture_default_str();
@@ -62,7 +63,7 @@ Command& Command::Require(const std::string& name) {
 
 Command& Command::Example(const std::string& text) {
   const std::string before = app_->get_footer();
-  app_->footer((before.empty() ? "\nExamples:" : before) + "\n  " + text);
+  app_->footer((before.empty() ? "Examples:" : before) + "\n  " + text);
   return *this;
 }
 

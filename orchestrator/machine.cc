@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "environments/repository/python/sources.h"
 #include "orchestrator/terminal.h"
 
 namespace taskmint::orchestrator {
@@ -16,24 +17,10 @@ namespace {
 namespace fs = std::filesystem;
 using sandbox::Finding;
 
-Finding ExamineGit() {
-  Finding finding{"git", access("/usr/bin/git", X_OK) == 0, "/usr/bin/git", ""};
-  if (finding.ok) return finding;
-  finding.detail = "no /usr/bin/git";
-  finding.mend = "apt-get install git (used inside sandboxes, so it must lie below /usr)";
-  return finding;
-}
-
-Finding ExaminePython() {
-  Finding finding{"python3", access("/usr/bin/python3", X_OK) == 0, "", ""};
-  if (finding.ok) {
-    std::error_code error;
-    finding.detail = fs::canonical("/usr/bin/python3", error).string();
-    return finding;
-  }
-  finding.detail = "no /usr/bin/python3";
-  finding.mend = "apt-get install python3 (used inside sandboxes, so it must lie below /usr)";
-  return finding;
+Finding ExamineUv() {
+  const auto uv = environments::FindUv();
+  if (uv.ok()) return {"uv", true, *uv, ""};
+  return {"uv", false, "not found", uv.status().message()};
 }
 
 // Proxy addresses may carry passwords: only whether they are set is said.
@@ -72,8 +59,7 @@ Finding ExamineStore(const std::string& folder) {
 
 std::vector<Finding> ExamineMachine(const std::string& store_folder) {
   std::vector<Finding> findings = sandbox::ExamineHost();
-  findings.push_back(ExamineGit());
-  findings.push_back(ExaminePython());
+  findings.push_back(ExamineUv());
   findings.push_back(ExamineNetwork());
   findings.push_back(ExamineStore(store_folder));
   return findings;

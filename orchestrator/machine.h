@@ -9,7 +9,7 @@
 
 namespace taskmint::orchestrator {
 
-// Isolation (sandbox::ExamineHost), uv, git, python3, how the network is reached, whether the store
+// Isolation, git and python3 (sandbox::ExamineHost), uv, how the network is reached, whether the store
 // can be written. Makes nothing but a file that it removes.
 std::vector<sandbox::Finding> ExamineMachine(const std::string& store_folder);
 

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "datasets/repository_list.h"
+#include "environments/repository/source_import.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/dates.h"
 #include "orchestrator/host_file.h"
@@ -127,6 +128,27 @@ struct SynthTotal {
   nlohmann::json sources = nlohmann::json::array();
 };
 
+void AddFailure(const std::string& source, const Status& status, SynthTotal& total) {
+  Complain(source + ": " + status.message());
+  total.sources.push_back({{"source", source}, {"error", status.message()}});
+}
+
+// Those that are a repository, a bundle or a URL by their looks; says what is wrong with the rest,
+// so that a mistyped path leaves no store behind.
+std::vector<std::string> Classified(const std::vector<std::string>& sources, SynthTotal& total) {
+  std::vector<std::string> readable;
+  for (const std::string& source : sources) {
+    const auto kind = environments::ClassifySource(source);
+    if (kind.ok()) {
+      readable.push_back(source);
+    } else {
+      AddFailure(source, kind.status(), total);
+      total.failed = true;
+    }
+  }
+  return readable;
+}
+
 bool IsNoCandidates(const Status& status) {
   return status.code() == Code::kNotFound && status.boundary() == Boundary::kConfig;
 }
@@ -140,9 +162,8 @@ void MintOne(datasets::Store& store, sandbox::SandboxHost& sandboxes, const Mint
   const std::string& source = request.job.source();
   if (!summary.ok()) {
     if (stop.stop_requested()) return;
-    Complain(source + ": " + summary.status().message());
+    AddFailure(source, summary.status(), total);
     total.failed = total.failed || !IsNoCandidates(summary.status());
-    total.sources.push_back({{"source", source}, {"error", summary.status().message()}});
     return;
   }
   total.kept += static_cast<int64_t>(summary->tasks.size());
@@ -163,6 +184,9 @@ int RunSynth(const SynthOptions& options) {
   if (!sources.ok()) return ComplainOf(sources.status());
   auto request = RequestOf(options);
   if (!request.ok()) return ComplainOf(request.status());
+  SynthTotal total;
+  const std::vector<std::string> readable = Classified(*sources, total);
+  if (readable.empty()) return kExitFailed;
   static const SystemClock clock;
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kCreate, clock);
   if (!store.ok()) return ComplainOf(store.status());
@@ -171,8 +195,7 @@ int RunSynth(const SynthOptions& options) {
 
   const Interrupt interrupt("stopping; once more ends at once");
   WallBudget budget(options.wall_minutes_max, interrupt.token());
-  SynthTotal total;
-  for (const std::string& source : *sources) {
+  for (const std::string& source : readable) {
     if (budget.token().stop_requested()) break;
     request->job.set_source(source);
     MintOne(**store, **sandboxes, *request, options, budget.token(), total);
