@@ -59,7 +59,7 @@ FileTree GradedState(const GradingBench& bench, const FileTree& solution);
 // code is 1, as an honest run's with a failing sentinel is. Exit code 0, or a sentinel misreported,
 // or one left out while others are reported: forged. A run that did not exit by itself, left no
 // readable report, or was cut short (another exit code): no report. A whole-suite run may collect
-// from folders where the sentinels do not lie: when none is reported, their absence is no forgery
+// from folders where a sentinel file does not lie: one of which nothing is reported is no forgery
 // there. Graded runs always name their files.
 class Observer {
  public:

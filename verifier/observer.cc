@@ -74,23 +74,32 @@ std::optional<std::string> Interruption(const TestRunOutput& output, int64_t wal
   return std::string("ended in an unknown way");
 }
 
-// Removes a sentinel file's tests from `tests` and compares them with what they must be.
+// What became of the sentinels of a run.
 struct SentinelCheck {
   int misreported = 0;
   int missing = 0;
   int reported = 0;
+  bool failing_reported = false;
   std::string first;  // what is wrong with the first wrong one
 };
 
-void CheckSentinel(const SentinelFile& sentinel, std::map<std::string, v1::TestStatus>& tests,
-                   SentinelCheck& check) {
+// Removes a sentinel file's tests from `tests` and compares them with what they must be. With
+// `may_be_absent` a file of which nothing is reported is none.
+void CheckSentinel(const SentinelFile& sentinel, bool may_be_absent,
+                   std::map<std::string, v1::TestStatus>& tests, SentinelCheck& check) {
+  const auto reported = [&](const auto& test) { return tests.count(test.first) > 0; };
+  if (may_be_absent && std::none_of(sentinel.expected.begin(), sentinel.expected.end(), reported)) {
+    return;
+  }
   for (const auto& [id, name] : sentinel.expected) {
     const auto found = tests.find(id);
     const bool missing = found == tests.end();
-    const bool right = !missing && found->second == StatusOfName(name);
+    const v1::TestStatus must = StatusOfName(name);
+    const bool right = !missing && found->second == must;
     check.missing += missing ? 1 : 0;
     check.reported += missing ? 0 : 1;
     check.misreported += !missing && !right ? 1 : 0;
+    check.failing_reported |= right && Severity(must) > Severity(v1::TEST_STATUS_SKIPPED);
     if (!right && check.first.empty()) {
       check.first = "a test that must be " + name + " was reported " +
                     std::string(missing ? "missing" : NameOfStatus(found->second));
@@ -107,12 +116,11 @@ void CheckSentinel(const SentinelFile& sentinel, std::map<std::string, v1::TestS
 // Trust and reason from the sentinels and the exit code.
 void JudgeTrust(const SentinelCheck& check, int exit_code, bool whole_suite,
                 Observation& observation) {
-  const bool unseen = check.reported == 0;
   const std::string code = std::to_string(exit_code);
   observation.trust = Trust::kForged;
   if (check.misreported > 0) {
     observation.reason = "the report is false: " + check.first;
-  } else if (unseen && whole_suite) {
+  } else if (whole_suite && !check.failing_reported) {
     observation.trust =
         exit_code <= 1 && !observation.tests.empty() ? Trust::kTrusted : Trust::kNoReport;
     if (observation.trust != Trust::kTrusted) {
@@ -243,12 +251,12 @@ Observation Observer::Impl::Read(const TestRunOutput& output,
     if (!fresh && Severity(test.status) > Severity(place->second)) place->second = test.status;
   }
   for (const auto& [path, entry] : run.added.files()) state.Remove(path);
-  SentinelCheck check;
-  for (const SentinelFile& sentinel : sentinels) {
-    CheckSentinel(sentinel, observation.tests, check);
-  }
   // Sentinels are listed in a run of named files.
   const bool whole_suite = run.files.empty();
+  SentinelCheck check;
+  for (const SentinelFile& sentinel : sentinels) {
+    CheckSentinel(sentinel, whole_suite, observation.tests, check);
+  }
   JudgeTrust(check, output.exit_code, whole_suite, observation);
   return observation;
 }
