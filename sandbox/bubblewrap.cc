@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -29,7 +30,7 @@ namespace taskmint::sandbox {
 namespace {
 
 constexpr int64_t kOpenMsMax = 30'000;
-constexpr int kSlots = 4096;
+constexpr uint32_t kSlots = 4096;
 // Processes of a control group that are not the code's: the agent and bubblewrap.
 constexpr int64_t kOwnProcesses = 4;
 
@@ -92,14 +93,12 @@ struct Start {
   std::map<std::string, std::string> variables;
 };
 
-Status AddData(const UniqueFd& file, const std::string& path, const std::string& mode, Start* start,
-               std::vector<std::string>* arguments) {
-  TASKMINT_ASSIGN_OR_RETURN(UniqueFd copy, Reopen(file));
-  const std::string number = std::to_string(copy.get());
+void AddData(UniqueFd file, const std::string& path, const std::string& mode, Start* start,
+             std::vector<std::string>* arguments) {
+  const std::string number = std::to_string(file.get());
   arguments->insert(arguments->end(), {"--perms", mode, "--file", number, path});
-  start->request.kept_fds.push_back(copy.get());
-  start->files.push_back(std::move(copy));
-  return OkStatus();
+  start->request.kept_fds.push_back(file.get());
+  start->files.push_back(std::move(file));
 }
 
 Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Session& session,
@@ -107,9 +106,16 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
   Start start;
   std::vector<std::string> data;
   for (const auto& [path, file] : parts.etc_files) {
-    TASKMINT_RETURN_IF_ERROR(AddData(file, path, "0444", &start, &data));
+    TASKMINT_ASSIGN_OR_RETURN(UniqueFd copy, Reopen(file));
+    AddData(std::move(copy), path, "0444", &start, &data);
   }
-  TASKMINT_RETURN_IF_ERROR(AddData(parts.agent, "/sbx/agent", "0555", &start, &data));
+  TASKMINT_ASSIGN_OR_RETURN(UniqueFd agent, Reopen(parts.agent));
+  AddData(std::move(agent), "/sbx/agent", "0555", &start, &data);
+  // Opened each time: installing a package replaces it.
+  UniqueFd library_cache(::open("/etc/ld.so.cache", O_RDONLY | O_CLOEXEC));
+  if (library_cache.valid()) {
+    AddData(std::move(library_cache), "/etc/ld.so.cache", "0444", &start, &data);
+  }
   const bool root = session.slot.uid() != 0;
   RootLayout layout = LayOutRoot(spec, data, root);
   start.variables = std::move(layout.variables);
@@ -157,16 +163,19 @@ Result<Slot> Slot::Take() {
   Slot slot;
   if (::geteuid() != 0) return slot;
   static const uid_t first = FirstSlotUid();
+  // From where this process stopped, so that the search is short and a user rests after use.
+  static std::atomic<uint32_t> next{static_cast<uint32_t>(::getpid())};
   slot.claim_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  for (int number = 0; number < kSlots; ++number) {
+  for (uint32_t tries = 0; tries < kSlots; ++tries) {
+    const uint32_t number = next++ % kSlots;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    const std::string name = "taskmint-slot-" + std::to_string(first + static_cast<uid_t>(number));
+    const std::string name = "taskmint-slot-" + std::to_string(first + number);
     name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
     const socklen_t size =
         static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
     if (::bind(slot.claim_.get(), reinterpret_cast<sockaddr*>(&address), size) == 0) {
-      slot.uid_ = first + static_cast<uid_t>(number);
+      slot.uid_ = first + number;
       return slot;
     }
   }

@@ -44,12 +44,9 @@ std::string_view EndingName(Ending ending) {
 }
 
 std::vector<std::string> SandboxSpec::DefaultMaskedPaths() {
-  // What was put there by hand, and sources; pip's and virtualenv's wheels; pipx; what other
-  // package managers bring.
-  std::vector<std::string> paths = {
-      "/usr/local",         "/usr/src",        "/usr/share/python-wheels", "/usr/share/pyshared",
-      "/usr/share/python3", "/usr/share/pipx", "/usr/share/doc",           "/usr/lib/node_modules",
-      "/usr/share/nodejs"};
+  // What was put there by hand; sources; the wheels of pip and virtualenv; applications of pipx.
+  std::vector<std::string> paths = {"/usr/local", "/usr/src", "/usr/share/python-wheels",
+                                    "/usr/share/pipx"};
   // Packages of every Python of the host.
   if (DIR* stream = ::opendir("/usr/lib")) {
     while (const dirent* entry = ::readdir(stream)) {
