@@ -90,6 +90,16 @@ struct SentinelFile {
   std::map<std::string, std::string> expected;
 };
 
+// Tests of the fix, some of them made to fail.
+struct DoctoredTests {
+  // Changed test files, to be put over the overlay; empty when no test could be made to fail.
+  FileTree files;
+  // Ids of the tests that must now fail, among those asked for.
+  std::vector<std::string> failing;
+  // Ids that were understood and left as they are. Those in neither list may do anything.
+  std::vector<std::string> untouched;
+};
+
 // A damaged or a cheating solution: the state of the repository that the "agent" leaves behind.
 struct AlteredSolution {
   std::string name;  // "condition inverted at src/a.py:12", "conftest"
@@ -155,14 +165,25 @@ class LanguageDriver {
   // Node id of a JUnit test case, from its attributes; `is_file` tells which paths exist. Empty
   // when it cannot be told.
   virtual std::string TestId(std::string_view junit_file, std::string_view junit_class,
-                             std::string_view junit_name,
-                             const FileTree& tree) const = 0;
+                             std::string_view junit_name, const FileTree& tree) const = 0;
 
   // Sentinels to stand beside `graded_files`, drawn from `draw`: at least one must pass, one fail
   // and one be in error; named like the tests in `overlay`.
   virtual std::vector<SentinelFile> DrawSentinels(const FileTree& overlay,
                                                   const std::vector<std::string>& graded_files,
                                                   uint64_t draw) const = 0;
+
+  // Makes some of the tests of `overlay` fail, drawn from `draw`: at least one of `targets` and, if
+  // they are several, not all of them, and some of `others`. Each fails by an assertion somewhere
+  // in its body, so that only an honest run knows which. By default a language cannot do it. Parses
+  // the tests inside a sandbox; errors are of the sandbox boundary.
+  virtual Result<DoctoredTests> Doctor(sandbox::SandboxHost& /*sandboxes*/,
+                                       const FileTree& /*overlay*/,
+                                       const std::vector<std::string>& /*targets*/,
+                                       const std::vector<std::string>& /*others*/,
+                                       uint64_t /*draw*/, std::stop_token /*stop*/) const {
+    return DoctoredTests();
+  }
 
   // Damaged versions of the reference solution: code hunks dropped in turn, conditions inverted,
   // constants changed; at most `mutants_max`, chosen by `seed`. Never equal to the parent or to
