@@ -5,6 +5,7 @@
 
 #include "environments/repository/candidate.h"
 #include "environments/repository/git_repository.h"
+#include "environments/repository/python/sources.h"
 #include "environments/repository/source_import.h"
 #include "orchestrator/run_context.h"
 #include "orchestrator/stages/stages.h"
@@ -29,6 +30,13 @@ Result<const LanguageDriver*> DetectDriver(GitRepository& repository, const std:
   return Status(Code::kFailedPrecondition, Boundary::kConfig,
                 "no driver for this repository: " + source + " at " + head.substr(0, 12) +
                     " is of no language known here (" + known + ")");
+}
+
+// Without the driver's tools every candidate would be rejected for the machine's fault.
+Status CheckTools(const LanguageDriver& driver) {
+  if (driver.language() != "python") return OkStatus();
+  const Status uv = environments::FindUv().status();
+  return uv.ok() ? uv : Status(uv.code(), Boundary::kConfig, uv.message());
 }
 
 std::string CategoryName(v1::Category category) {
@@ -152,7 +160,9 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
   const Pipeline pipeline = CodePipeline(context);
   TASKMINT_RETURN_IF_ERROR(BeginRun(context, *repository, pipeline));
   TASKMINT_ASSIGN_OR_RETURN(const auto states, store.CandidateStates(summary.run_id));
-  listener.OnBegin(summary.source, JudgeFrontier(states, request.tasks_max, 0).progress);
+  const RunProgress progress = JudgeFrontier(states, request.tasks_max, 0).progress;
+  if (progress.decided < progress.candidates) TASKMINT_RETURN_IF_ERROR(CheckTools(*driver));
+  listener.OnBegin(summary.source, progress);
   SchedulerSettings settings;
   settings.jobs = request.jobs;
   settings.tasks_max = request.tasks_max;

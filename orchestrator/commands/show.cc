@@ -1,3 +1,5 @@
+#include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "datasets/store.h"
@@ -174,16 +176,23 @@ std::string OutcomeName(v1::Evidence::Outcome outcome) {
   }
 }
 
+std::string ValuesText(const v1::Evidence& row) {
+  const std::map<std::string, double> sorted(row.values().begin(), row.values().end());
+  std::string text;
+  for (const auto& [name, value] : sorted) {
+    char number[32];
+    std::snprintf(number, sizeof number, "%.4g", value);
+    text += (text.empty() ? "" : " ") + name + "=" + number;
+  }
+  return text;
+}
+
 void PrintEvidence(const Shown& shown) {
   Heading("Evidence");
-  Table table({"GATE", "OUTCOME", "VALUES", "DETAIL"});
+  Table table({"GATE", "OUTCOME", "FOUND"});
   for (const v1::Evidence& row : shown.candidate.evidence()) {
-    const std::map<std::string, double> sorted(row.values().begin(), row.values().end());
-    std::string values;
-    for (const auto& [name, value] : sorted) {
-      values += (values.empty() ? "" : " ") + name + "=" + nlohmann::json(value).dump();
-    }
-    table.Add({row.gate(), OutcomeName(row.outcome()), values, row.detail()});
+    table.Add({row.gate(), OutcomeName(row.outcome()), row.detail()});
+    if (row.values_size() > 0) table.Add({"", "", ValuesText(row)}, Tint::kDim);
   }
   table.Print();
 }
