@@ -88,7 +88,8 @@ class IssueParser {
         continue;
       }
       if (at_ < text_.size() && text_[at_] == ']') break;
-      return Bad(std::min(at_, text_.size()), "a comma or ] is missing");
+      if (at_ >= text_.size()) return Bad(begin, "this array does not end");
+      return Bad(at_, "a comma or ] is missing");
     }
     ++at_;
     return OkStatus();

@@ -50,7 +50,8 @@ void RemoveEverywhere(std::string& text) {
       {RE2(R"(\[([^\]\n]*)\]\(\s*)" + kFixPage + R"([^)\n]*\))"), R"(\1)"},
       {RE2(R"(\s*\(\s*)" + AnyOf({kFixPage, kPatchFile, kCommit}) + R"(\s*\))"), ""},
       {RE2("<?" + AnyOf({kFixPage, kPatchFile}) + ">?"), ""},
-      {RE2(R"((?:\b(?i:in|by|from|since|with|of)\s+)?\b)" + kCommit), ""},
+      {RE2(R"((?i)\s*\(cherry[- ]picked from[^()\n]*\))"), ""},
+      {RE2(R"((?:[ \t]*\b(?i:in|by|from|since|with|of))?[ \t]*\b)" + kCommit), ""},
       {RE2(R"(\b[0-9a-f]{40}\b)"), ""},
   };
   for (const Rule& rule : kRules) RE2::GlobalReplace(&text, rule.pattern, rule.replacement);
@@ -78,6 +79,8 @@ std::string WithoutShortShas(std::string_view line) {
         (last == '`' && next == '`')) {
       result.pop_back();
       rest.remove_prefix(1);
+    } else if (last == ' ' && next == ' ') {
+      rest.remove_prefix(1);
     }
   }
   return result.append(rest.data(), rest.size());
@@ -100,7 +103,6 @@ std::string CleanLine(std::string_view line) {
            ReferenceVerbPattern() + ReferencesPattern() + R"(\s*[.]?\s*$)"),
        R"(\1)"},
       {RE2(R"(\s*<[^<>\s@]+@[^<>\s@]+>)"), ""},
-      {RE2(R"((?i)\s*\(?cherry[- ]picked from[^()\n]*\)?)"), ""},
       {RE2(R"((?i)\s*\[(?:ci skip|skip ci|ci-skip|skip travis|no ci)\]|\*\*\*NO_CI\*\*\*)"), ""},
       {RE2(R"(\s+$)"), ""},
   };

@@ -122,7 +122,7 @@ const std::string& ReferencesPattern() {
          R"(gh-\d+)", R"((?:issues?|bugs?|tickets?|pull request)[ :-]*\d+)",
          std::string(R"(<?https?://[^\s/]+/[^\s/]+/[^\s/]+/(?:-/)?)") +
              R"((?:issues|pull|pulls|merge_requests)/\d+[^\s<>()\[\]]*>?)"});
-    const std::string gap = R"((?:\s*[,;&+]\s*(?:and\s+)?|\s+and\s+|\s+))";
+    const std::string gap = R"((?:[ \t]*[,;&+]\s*(?:and\s+)?|[ \t]+and\s+|[ \t]+))";
     return one + "(?:" + gap + "(?:" + ReferenceVerbPattern() + ")?" + one + ")*";
   }();
   return kPattern;

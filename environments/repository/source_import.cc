@@ -5,11 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <optional>
 #include <vector>
 
 #include "environments/repository/git_repository.h"
@@ -239,19 +236,6 @@ Result<FileTree> Clone(sandbox::SandboxHost& host, ClonePlan& plan, std::stop_to
   return box->Collect(inside, limits);
 }
 
-// Certificates that the user trusts beyond the machine's, shown inside.
-void ShowCertificates(sandbox::SandboxSpec& spec) {
-  for (const char* variable : {"GIT_SSL_CAINFO", "SSL_CERT_FILE"}) {
-    const char* path = std::getenv(variable);
-    std::error_code ignored;
-    if (path == nullptr || path[0] != '/' || !fs::is_regular_file(path, ignored)) continue;
-    spec.mounts.push_back({path, "/certificates.pem", false});
-    spec.variables["GIT_SSL_CAINFO"] = "/certificates.pem";
-    return;
-  }
-  spec.variables["GIT_SSL_CAINFO"] = "/etc/ssl/certs/ca-certificates.crt";
-}
-
 Result<FileTree> CloneUrl(sandbox::SandboxHost& host, const std::string& url,
                           const std::string& name, std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost allowed, sandbox::HostOfUrl(url));
@@ -265,7 +249,8 @@ Result<FileTree> CloneUrl(sandbox::SandboxHost& host, const std::string& url,
   plan.options = {"--single-branch"};
   plan.spec.network = {sandbox::Network::Mode::kProxy, proxy->socket_path()};
   plan.spec.variables["GIT_ALLOW_PROTOCOL"] = "http:https";
-  ShowCertificates(plan.spec);
+  // A server on this machine's loopback device lies outside the sandbox, too.
+  plan.spec.variables["no_proxy"] = plan.spec.variables["NO_PROXY"] = "";
   if (!split.authorization.empty()) {
     // Not on the command line, which other users of the machine can read, nor in any URL that git
     // prints or keeps.

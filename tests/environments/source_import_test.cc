@@ -1,0 +1,247 @@
+#include "environments/repository/source_import.h"
+
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "environments/repository/git_repository.h"
+#include "tests/environments/git_fixture.h"
+
+namespace taskmint::environments {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// Serves a folder over http on a loopback port of its own, behind a password when one is given.
+class HttpServer {
+ public:
+  HttpServer(const std::string& folder, const std::string& password) {
+    static const char* const kProgram = R"(
+import base64, functools, http.server, sys
+folder, password = sys.argv[1], sys.argv[2]
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        expected = "Basic " + base64.b64encode(password.encode()).decode()
+        if password and self.headers.get("Authorization") != expected:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic realm=x")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        super().do_GET()
+    def log_message(self, *arguments):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
+print(server.server_address[1], flush=True)
+server.serve_forever()
+)";
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    child_ = fork();
+    if (child_ == 0) {
+      dup2(ends[1], 1);
+      close(ends[0]);
+      execlp("python3", "python3", "-I", "-c", kProgram, folder.c_str(), password.c_str(), nullptr);
+      _exit(127);
+    }
+    close(ends[1]);
+    FILE* out = fdopen(ends[0], "r");
+    EXPECT_EQ(fscanf(out, "%d", &port_), 1);
+    fclose(out);
+  }
+  ~HttpServer() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+  }
+  std::string Url(const std::string& user, const std::string& path) const {
+    return "http://" + user + "127.0.0.1:" + std::to_string(port_) + path;
+  }
+
+ private:
+  pid_t child_ = -1;
+  int port_ = 0;
+};
+
+class SourceImportTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    auto host = sandbox::MakeBubblewrapHost();
+    ASSERT_TRUE(host.ok()) << host.status().ToString();
+    host_ = std::move(host).value().release();
+  }
+  static void TearDownTestSuite() {
+    delete host_;
+    host_ = nullptr;
+  }
+  Result<ImportedSource> Import(const std::string& source) {
+    return ImportSource(*host_, source, folder_.path() + "/imports", {});
+  }
+  std::string ImportError(const std::string& source, Code code) {
+    const auto imported = Import(source);
+    EXPECT_FALSE(imported.ok()) << source;
+    if (imported.ok()) return "";
+    EXPECT_EQ(imported.status().code(), code) << imported.status().ToString();
+    EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/imports/source.git"));
+    EXPECT_THAT(imported.status().message(), Not(HasSubstr("\n")));
+    return imported.status().message();
+  }
+  // The history of a clone: every commit and file is there.
+  void ExpectWhole(const std::string& path, const std::string& head, size_t commits) {
+    const auto repository = GitRepository::Open(path);
+    ASSERT_TRUE(repository.ok()) << repository.status().ToString();
+    EXPECT_EQ((*repository)->Head().value(), head);
+    EXPECT_EQ((*repository)->Commits(head).value().size(), commits);
+    EXPECT_TRUE((*repository)->ReadTree(head, {}).ok());
+  }
+
+  static sandbox::SandboxHost* host_;
+  TemporaryFolder folder_;
+};
+sandbox::SandboxHost* SourceImportTest::host_ = nullptr;
+
+TEST(ClassifySourceTest, TellsFoldersBundlesAndUrlsApart) {
+  TemporaryFolder folder;
+  std::ofstream(folder.path() + "/file") << "x";
+  EXPECT_EQ(ClassifySource(folder.path()).value(), SourceKind::kLocalRepository);
+  EXPECT_EQ(ClassifySource(folder.path() + "/file").value(), SourceKind::kBundle);
+  EXPECT_EQ(ClassifySource("https://example.org/a.git").value(), SourceKind::kUrl);
+  EXPECT_EQ(ClassifySource("HTTP://u:p@example.org:8080/a").value(), SourceKind::kUrl);
+}
+
+TEST(ClassifySourceTest, SaysWhatToDoInstead) {
+  const std::tuple<const char*, Code, const char*> kCases[] = {
+      {"", Code::kInvalidArgument, "empty"},
+      {"/nonexistent/x", Code::kNotFound, "no such path"},
+      {"ssh://git@github.com/a/b", Code::kInvalidArgument, "https://"},
+      {"git@github.com:a/b.git", Code::kInvalidArgument, "ssh is not supported"},
+      {"git://example.org/a", Code::kInvalidArgument, "git:// is not supported"},
+      {"file:///srv/a", Code::kInvalidArgument, "without file://"},
+      {"ext::sh -c 'touch /tmp/x'", Code::kInvalidArgument, "remote helper"},
+      {"--upload-pack=touch", Code::kNotFound, "no such path"},
+      {"https://", Code::kInvalidArgument, "needs a host"},
+      {"https://user:secret@/a b", Code::kInvalidArgument, "needs a host"},
+      {"/dev/null", Code::kInvalidArgument, "neither a folder"},
+  };
+  for (const auto& [source, code, words] : kCases) {
+    const auto kind = ClassifySource(source);
+    ASSERT_FALSE(kind.ok()) << source;
+    EXPECT_EQ(kind.status().code(), code) << source;
+    EXPECT_THAT(kind.status().message(), HasSubstr(words));
+    EXPECT_THAT(kind.status().message(), Not(HasSubstr("secret")));
+  }
+}
+
+TEST_F(SourceImportTest, UsesALocalRepositoryWhereItLies) {
+  WorkTree work;
+  work.Commit("one");
+  auto imported = Import(work.path());
+  ASSERT_TRUE(imported.ok()) << imported.status().ToString();
+  EXPECT_EQ(imported->repository_path, work.path());
+  EXPECT_EQ(imported->name, "repository");
+  EXPECT_EQ(Import(work.path() + "/.git/").value().name, "repository");
+  work.Git("remote add origin https://me:secret@example.org/a/b.git");
+  EXPECT_EQ(Import(work.path()).value().name, "https://example.org/a/b.git");
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/imports"));
+}
+
+TEST_F(SourceImportTest, ClonesABundleOnceAndAgainWhenItChanges) {
+  WorkTree work;
+  work.Write("a", "1");
+  work.Commit("one");
+  const std::string head = work.Commit("two");
+  const std::string bundle = work.folder() + "/history.bundle";
+  work.Git("bundle create -q " + bundle + " --all");
+  const auto imported = Import(bundle);
+  ASSERT_TRUE(imported.ok()) << imported.status().ToString();
+  EXPECT_EQ(imported->name, "history");
+  ExpectWhole(imported->repository_path, head, 2);
+  std::ofstream(imported->repository_path + "/witness") << "x";
+  ASSERT_TRUE(Import(bundle).ok());
+  EXPECT_TRUE(std::filesystem::exists(imported->repository_path + "/witness"));
+  const std::string later = work.Commit("three");
+  work.Git("bundle create -q " + bundle + " --all");
+  ASSERT_TRUE(Import(bundle).ok());
+  ExpectWhole(imported->repository_path, later, 3);
+}
+
+TEST_F(SourceImportTest, BundleWithoutHeadFollowsItsBranch) {
+  WorkTree work;
+  work.Commit("one");
+  work.Git("checkout -q -b develop");
+  const std::string head = work.Commit("two");
+  const std::string bundle = work.folder() + "/b.bundle";
+  work.Git("bundle create -q " + bundle + " develop");
+  const auto imported = Import(bundle);
+  ASSERT_TRUE(imported.ok()) << imported.status().ToString();
+  ExpectWhole(imported->repository_path, head, 2);
+}
+
+TEST_F(SourceImportTest, SaysWhatIsWrongWithABundle) {
+  WorkTree work;
+  work.Commit("one");
+  work.Commit("two");
+  std::ofstream(work.folder() + "/text") << "hello";
+  EXPECT_THAT(ImportError(work.folder() + "/text", Code::kInvalidArgument),
+              HasSubstr("no git bundle"));
+  work.Git("bundle create -q ../part.bundle HEAD~1..HEAD");
+  EXPECT_THAT(ImportError(work.folder() + "/part.bundle", Code::kFailedPrecondition),
+              HasSubstr("part of a history"));
+  work.Run(
+      "git bundle create -q ../whole.bundle --all && head -c 200 ../whole.bundle > ../cut.bundle");
+  EXPECT_THAT(ImportError(work.folder() + "/cut.bundle", Code::kFailedPrecondition),
+              HasSubstr("cannot be read"));
+  ASSERT_EQ(Shell(work.folder(),
+                  "git init -q --object-format=sha256 x && cd x && git commit -q "
+                  "--allow-empty -m x && git bundle create -q ../sha256.bundle --all")
+                .exit_code,
+            0);
+  EXPECT_THAT(ImportError(work.folder() + "/sha256.bundle", Code::kFailedPrecondition),
+              HasSubstr("sha256"));
+}
+
+TEST_F(SourceImportTest, ClonesAUrlThroughTheProxyAndForgetsTheSecret) {
+  WorkTree work;
+  work.Write("a", "1");
+  work.Commit("one");
+  const std::string head = work.Commit("two");
+  work.Git("clone -q --bare . ../served.git");
+  ASSERT_EQ(Shell(work.folder() + "/served.git", "git update-server-info").exit_code, 0);
+  const HttpServer server(work.folder(), "me:s3cr@t/");
+  const auto imported = Import(server.Url("me:s3cr%40t%2F@", "/served.git"));
+  ASSERT_TRUE(imported.ok()) << imported.status().ToString();
+  EXPECT_EQ(imported->name, server.Url("", "/served.git"));
+  ExpectWhole(imported->repository_path, head, 2);
+  EXPECT_NE(Shell(imported->repository_path, "grep -rE 's3cr|bWU6' .").exit_code, 0);
+}
+
+TEST_F(SourceImportTest, SaysWhyAUrlCannotBeCloned) {
+  TemporaryFolder empty;
+  const HttpServer server(empty.path(), "");
+  const std::string missing = ImportError(server.Url("me:s3cret@", "/none.git"), Code::kNotFound);
+  EXPECT_THAT(missing, HasSubstr("no git repository at http://127.0.0.1"));
+  EXPECT_THAT(missing, Not(HasSubstr("s3cret")));
+  const HttpServer closed(empty.path(), "someone:else");
+  EXPECT_THAT(ImportError(closed.Url("", "/none.git"), Code::kNotFound), HasSubstr("private"));
+  // Port 1 of the loopback device: nobody listens.
+  const std::string refused = ImportError("http://127.0.0.1:1/a.git", Code::kUnavailable);
+  EXPECT_THAT(refused, HasSubstr("check the network"));
+  EXPECT_THAT(ImportError("https://nowhere.invalid/a.git", Code::kUnavailable),
+              HasSubstr("nowhere.invalid"));
+}
+
+TEST_F(SourceImportTest, EmptyRemoteHasNoCommits) {
+  WorkTree work;
+  work.Git("init -q --bare ../empty.git");
+  ASSERT_EQ(Shell(work.folder() + "/empty.git", "git update-server-info").exit_code, 0);
+  const HttpServer server(work.folder(), "");
+  EXPECT_THAT(ImportError(server.Url("", "/empty.git"), Code::kFailedPrecondition),
+              HasSubstr("no commits yet"));
+}
+
+}  // namespace
+}  // namespace taskmint::environments
