@@ -74,7 +74,7 @@ std::string WithoutShortShas(std::string_view line) {
       continue;
     }
     // Brackets and quotes that held nothing else go too.
-    const char next = rest.empty() ? ' ' : rest[0];
+    const char next = rest.empty() ? '\0' : rest[0];
     if ((last == '(' && next == ')') || (last == '[' && next == ']') ||
         (last == '`' && next == '`')) {
       result.pop_back();

@@ -52,6 +52,7 @@ TEST(CleanPromptTest, LeavesWhatIsToBeDone) {
       {"Reported by Jo <jo@example.org> today", "Reported by Jo today"},
       // SHAs and links to the fix.
       {"Regression since 4e0af4b in join", "Regression since in join"},
+      {"Regression since 4e0af4b", "Regression since"},
       {"Broken in commit 4e0af4b4c1817fce5fb458530bb954b3c101b8aa.", "Broken."},
       {"Broken ([`4e0af4b`](https://github.com/a/b/commit/4e0af4b4)) now", "Broken () now"},
       {"See https://github.com/a/b/pull/7/files for NaN", "See  for NaN"},

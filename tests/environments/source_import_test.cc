@@ -36,7 +36,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         super().do_GET()
     def log_message(self, *arguments):
         pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
+handler = functools.partial(Handler, directory=folder)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
 print(server.server_address[1], flush=True)
 server.serve_forever()
 )";
