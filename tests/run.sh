@@ -38,11 +38,8 @@ run_ctest() {
 run_fuzz() {
   configure fuzz ON
   build fuzz fuzzers
-  crashes=$root/build/fuzz/crashes
-  mkdir -p "$crashes" "$root/build/fuzz/corpus"
   say "fuzzing each parser for $1 s"
   names=$(cd "$root/build/fuzz/fuzzers" 2>/dev/null && ls) || names=
-  for name in $names; do mkdir -p "$root/build/fuzz/corpus/$name"; done
   # shellcheck disable=SC2086
   printf '%s\n' $names | xargs -P "$(processors)" -I NAME \
     sh "$root/tests/fuzz/run_one.sh" NAME "$1" "$root" || true

@@ -4,6 +4,7 @@
 set -u
 name=$1 seconds_max=$2 root=$3
 cd "$root/build/fuzz" || exit 1
+mkdir -p "corpus/$name" crashes
 seeds=$root/tests/fuzz/seeds/$name
 [ -d "$seeds" ] || seeds=corpus/$name
 "./fuzzers/$name" -max_total_time="$seconds_max" -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
