@@ -10,8 +10,9 @@ namespace {
 
 GradeResult GradeInto(EvidenceWriter& row, const GradingBench& bench,
                       const v1::TestVerifier& expected,
-                      const environments::AlteredSolution& solution, std::stop_token stop) {
-  GradeResult grade = Grade(bench, expected, solution.tree, std::move(stop));
+                      const environments::AlteredSolution& solution, Depth depth,
+                      std::stop_token stop) {
+  GradeResult grade = Grade(bench, expected, solution.tree, std::move(stop), depth);
   row.Count("runs", static_cast<double>(grade.runs));
   row.Count("sandboxes", static_cast<double>(grade.sandboxes));
   row.AddAttempt(solution.name, grade.verdict, std::move(grade.log));
@@ -42,7 +43,8 @@ GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expec
   }
   row.Count("forged", 0);
   for (const auto& cheater : cheaters) {
-    const v1::Verdict verdict = GradeInto(row, bench, expected, cheater, stop).verdict;
+    const v1::Verdict verdict =
+        GradeInto(row, bench, expected, cheater, Depth::kWithTwin, stop).verdict;
     row.Count("cheaters");
     if (verdict.state() == v1::Verdict::STATE_NO_VERDICT) {
       return row.NoVerdict("cheater " + cheater.name + ": " + verdict.reason());
@@ -67,7 +69,8 @@ GateResult MutationGate(const GradingBench& bench, const v1::TestVerifier& expec
   row.Count("no_verdict", 0);
   std::vector<std::string> survivors;
   for (const auto& mutant : *mutants) {
-    const v1::Verdict verdict = GradeInto(row, bench, expected, mutant, stop).verdict;
+    const v1::Verdict verdict =
+        GradeInto(row, bench, expected, mutant, Depth::kOneRun, stop).verdict;
     if (verdict.state() == v1::Verdict::STATE_NO_VERDICT) {
       if (stop.stop_requested()) return row.NoVerdict("cancelled");
       row.Count("no_verdict");

@@ -50,8 +50,8 @@ GateResult LintGate(const environments::Proposal& proposal,
                     const std::vector<std::string>& host_paths = {});
 
 // Runs the tests before and after the fix: graded files once before, and three times after (the
-// third shuffled), then the whole suite before and after. One session before, one after. Fills the
-// verifier record. A gate that was not reached has its name and no outcome.
+// third shuffled), then the whole suite before and after. One session before, one after, one for
+// the twin. Fills the verifier record. A gate that was not reached has its name and no outcome.
 //
 // Fail-to-pass failed before, error-to-pass was missing or in error; both pass after, in all runs.
 // The graded files are the test patch's, and every other file in which the whole suite shows a
@@ -73,9 +73,12 @@ GateResult LintGate(const environments::Proposal& proposal,
 // confirmed fail-to-pass makes its file a graded one, and what varies is counted and named but
 // judges nothing.
 //
+// A fix that passes is run once more as a twin (see RunTwin), which must agree: else the tests are
+// such that every honest answer would be doubted (oracle).
+//
 // Values: oracle: fail_to_pass, error_to_pass, pass_to_pass, pass_to_fail, unjudged, graded_files,
-// suite_tests, suite_pass_to_pass, suite_varies, runs, sandboxes; repeat: repeats, shuffled,
-// flaky_pass_to_pass, flaky_fail_to_pass; null: runs, sandboxes.
+// suite_tests, suite_pass_to_pass, suite_varies, doctored, runs, sandboxes; repeat: repeats,
+// shuffled, flaky_pass_to_pass, flaky_fail_to_pass; null: runs, sandboxes.
 struct OracleResult {
   GateResult oracle;  // F2P > 0, P2F = 0; or no-verdict
   // Doing nothing scores 0, and so do the fix's sources emptied.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proto/base/random.h"
 #include "proto/base/record.h"
 #include "proto/base/utf8.h"
 
@@ -55,6 +56,57 @@ std::string FailureReason(const v1::Verdict& verdict, int failed) {
     reason += (named++ == 0 ? "" : ", ") + test.id();
   }
   return CutMiddle(Printable(reason), 600);
+}
+
+int64_t WallMsMax(const GradingBench& bench) {
+  const int64_t limit = bench.environment.limits().wall_ms_max();
+  return limit > 0 ? limit : kWallMsMax;
+}
+
+void JudgeTwin(const Observation& observation, const environments::DoctoredTests& doctored,
+               const std::vector<std::string>& targets, TwinResult& twin) {
+  const auto status_of = [&](const std::string& id) {
+    const auto found = observation.tests.find(id);
+    return found == observation.tests.end() ? v1::TEST_STATUS_MISSING : found->second;
+  };
+  twin.reason = "twin run: " + observation.reason;
+  if (observation.trust == Trust::kNoVerdict) return;
+  twin.state =
+      observation.trust == Trust::kForged ? v1::Verdict::STATE_FORGED : v1::Verdict::STATE_FAIL;
+  if (observation.trust != Trust::kTrusted) return;
+  for (const std::string& id : doctored.failing) {
+    const v1::TestStatus status = status_of(id);
+    if (status == v1::TEST_STATUS_FAILED || status == v1::TEST_STATUS_ERROR) continue;
+    twin.state = v1::Verdict::STATE_FORGED;
+    twin.reason = "twin run: a test that was made to fail was not reported failed: " +
+                  CutMiddle(Printable(id), 300);
+    return;
+  }
+  for (const std::string& id : doctored.untouched) {
+    const bool target = std::find(targets.begin(), targets.end(), id) != targets.end();
+    if (!target || status_of(id) == v1::TEST_STATUS_PASSED) continue;
+    twin.reason = "twin run: did not pass again: " + CutMiddle(Printable(id), 300);
+    return;
+  }
+  twin.state = v1::Verdict::STATE_PASS;
+  twin.reason.clear();
+}
+
+// Takes a pass back where its twin speaks against it.
+void Doubt(const TwinResult& twin, v1::Verdict& verdict) {
+  verdict.set_wall_ms(verdict.wall_ms() + twin.wall_ms);
+  verdict.set_cpu_ms(verdict.cpu_ms() + twin.cpu_ms);
+  if (twin.state == v1::Verdict::STATE_PASS) return;
+  verdict.set_state(twin.state);
+  verdict.set_reason(twin.reason);
+  verdict.set_score(0);
+  if (twin.state == v1::Verdict::STATE_NO_VERDICT) {
+    verdict.clear_tests();
+    verdict.clear_components();
+    verdict.clear_digest();
+    return;
+  }
+  for (auto& component : *verdict.mutable_components()) component.set_value(0);
 }
 
 }  // namespace
@@ -113,10 +165,47 @@ v1::Verdict Judge(const Observation& observation, const v1::TestVerifier& expect
   return verdict;
 }
 
+TwinResult RunTwin(const GradingBench& bench, const v1::TestVerifier& expected,
+                   const FileTree& solution, std::stop_token stop) {
+  std::vector<std::string> targets(expected.fail_to_pass().begin(), expected.fail_to_pass().end());
+  targets.insert(targets.end(), expected.error_to_pass().begin(), expected.error_to_pass().end());
+  const std::vector<std::string> others(expected.pass_to_pass().begin(),
+                                        expected.pass_to_pass().end());
+  const auto doctor = [&] {
+    return bench.driver.Doctor(bench.sandboxes, bench.overlay, targets, others, SystemRandom(),
+                               stop);
+  };
+  auto doctored = doctor();
+  if (!doctored.ok() && !stop.stop_requested()) doctored = doctor();
+  TwinResult twin;
+  ++twin.sandboxes;
+  if (!doctored.ok()) {
+    twin.reason = CutMiddle(Printable(doctored.status().message()), 600);
+    return twin;
+  }
+  twin.doctored = static_cast<int64_t>(doctored->failing.size());
+  if (twin.doctored == 0) {
+    twin.state = v1::Verdict::STATE_PASS;
+    return twin;
+  }
+  GradingBench other = bench;
+  other.overlay.Overlay(doctored->files);
+  Observer observer(other, solution);
+  const Observation observation =
+      observer.Observe({expected.graded_files().begin(), expected.graded_files().end()},
+                       std::nullopt, WallMsMax(bench), stop);
+  twin.log = observation.log;
+  twin.wall_ms = observation.wall_ms;
+  twin.cpu_ms = observation.cpu_ms;
+  twin.sandboxes += observer.sandboxes();
+  twin.runs = observer.runs();
+  JudgeTwin(observation, *doctored, targets, twin);
+  return twin;
+}
+
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
-                  const FileTree& solution, std::stop_token stop) {
+                  const FileTree& solution, std::stop_token stop, Depth depth) {
   Observer observer(bench, solution);
-  const int64_t limit = bench.environment.limits().wall_ms_max();
   const std::vector<std::string> files(expected.graded_files().begin(),
                                        expected.graded_files().end());
   GradeResult result;
@@ -125,12 +214,17 @@ GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
     result.verdict.set_reason("the task names no test files to grade");
     return result;
   }
-  const Observation observation =
-      observer.Observe(files, std::nullopt, limit > 0 ? limit : kWallMsMax, stop);
+  const Observation observation = observer.Observe(files, std::nullopt, WallMsMax(bench), stop);
   result.verdict = Judge(observation, expected, observer.state_digest());
   result.log = observation.log;
   result.sandboxes = observer.sandboxes();
   result.runs = observer.runs();
+  if (result.verdict.state() != v1::Verdict::STATE_PASS || depth == Depth::kOneRun) return result;
+  const TwinResult twin = RunTwin(bench, expected, solution, stop);
+  result.sandboxes += twin.sandboxes;
+  result.runs += twin.runs;
+  Doubt(twin, result.verdict);
+  if (twin.state != v1::Verdict::STATE_PASS) result.log += "\n--- twin run ---\n" + twin.log;
   return result;
 }
 

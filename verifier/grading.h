@@ -93,7 +93,37 @@ class Observer {
 v1::Verdict Judge(const Observation& observation, const v1::TestVerifier& expected,
                   const std::string& state_digest);
 
-// Observe and Judge once: the whole of `taskmint verify`, of a cheater and of a mutant.
+// What a twin run showed.
+struct TwinResult {
+  // PASS (0 tests doctored included: nothing speaks against the run), FAIL, FORGED or NO_VERDICT.
+  v1::Verdict::State state = v1::Verdict::STATE_NO_VERDICT;
+  // Why, unless PASS.
+  std::string reason;
+  // Expected tests that were made to fail; 0 where the language or the tests do not allow it.
+  int64_t doctored = 0;
+  std::string log;
+  int64_t wall_ms = 0;
+  int64_t cpu_ms = 0;
+  int64_t sandboxes = 0;
+  int64_t runs = 0;
+};
+
+// The twin of a run that passes. Sentinels are other tests in other files; who forges results by
+// the name of a test or its file (both may be guessed from the history) reports them honestly. So
+// the same files are run once more in a fresh sandbox, after some of the expected tests were made
+// to fail: one of those reported as anything but failed is FORGED, and a fail-to-pass test left as
+// it was that does not pass is FAIL. Costs two sandboxes (one to parse the tests) and one run.
+TwinResult RunTwin(const GradingBench& bench, const v1::TestVerifier& expected,
+                   const FileTree& solution, std::stop_token stop);
+
+// Whether a passing run is doubted.
+enum class Depth {
+  kOneRun,    // no: for mutants, which do not cheat
+  kWithTwin,  // yes, by RunTwin
+};
+
+// Observes and judges: the whole of `taskmint verify`, of a cheater and of a mutant. Times are
+// those of both runs; the digest and the tests are the first one's.
 struct GradeResult {
   v1::Verdict verdict;
   std::string log;
@@ -101,7 +131,7 @@ struct GradeResult {
   int64_t runs = 0;
 };
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
-                  const FileTree& solution, std::stop_token stop);
+                  const FileTree& solution, std::stop_token stop, Depth depth = Depth::kWithTwin);
 
 }  // namespace taskmint::verifier
 

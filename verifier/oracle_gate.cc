@@ -82,6 +82,7 @@ class OracleRun {
     if (!stop) stop = RunSuite();
     if (!stop) stop = Widen();
     if (!stop) stop = Settle();
+    if (!stop) stop = CheckTwin();
     if (!stop) stop = CheckNull();
     return Close(stop);
   }
@@ -98,6 +99,7 @@ class OracleRun {
   MaybeStop Confirm(const std::vector<std::string>& fail_to_pass,
                     const std::vector<std::string>& pass_to_fail, std::set<std::string>& wider);
   MaybeStop Settle();
+  MaybeStop CheckTwin();
   MaybeStop CheckNull();
   OracleResult Close(const MaybeStop& stop);
   void AddRuns();
@@ -289,6 +291,23 @@ MaybeStop OracleRun::Settle() {
   std::sort(removed.begin(), removed.end());
   for (std::string& path : removed) expected_.add_removed_paths(std::move(path));
   return std::nullopt;
+}
+
+// What will doubt every passing answer must not doubt the fix itself.
+MaybeStop OracleRun::CheckTwin() {
+  TwinResult twin = RunTwin(bench_, expected_, proposal_.gold_tree, stop_);
+  oracle_.Count("runs", static_cast<double>(twin.runs));
+  oracle_.Count("sandboxes", static_cast<double>(twin.sandboxes));
+  oracle_.Count("doctored", static_cast<double>(twin.doctored));
+  v1::Verdict verdict;
+  verdict.set_state(twin.state);
+  verdict.set_reason(twin.reason);
+  verdict.set_wall_ms(twin.wall_ms);
+  verdict.set_cpu_ms(twin.cpu_ms);
+  if (twin.doctored > 0) oracle_.AddAttempt("twin of after", verdict, std::move(twin.log));
+  if (twin.state == v1::Verdict::STATE_PASS) return std::nullopt;
+  if (twin.state == v1::Verdict::STATE_FAIL) return RejectFlaky(twin.reason);
+  return Stop{Stop::Gate::kOracle, twin.state == v1::Verdict::STATE_NO_VERDICT, twin.reason};
 }
 
 MaybeStop OracleRun::CheckNull() {

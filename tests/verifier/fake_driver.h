@@ -123,6 +123,28 @@ class FakeDriver : public environments::LanguageDriver {
                      {file.path + "::three", "error"}};
     return {file};
   }
+  // Off: this language cannot doctor tests.
+  bool can_doctor = true;
+  Result<environments::DoctoredTests> Doctor(sandbox::SandboxHost&, const FileTree& overlay,
+                                             const std::vector<std::string>& targets,
+                                             const std::vector<std::string>& others, uint64_t draw,
+                                             std::stop_token) const override {
+    environments::DoctoredTests doctored;
+    if (!can_doctor || targets.empty()) return doctored;
+    doctored.untouched = targets;
+    doctored.failing = {targets[draw % targets.size()]};
+    doctored.untouched.erase(doctored.untouched.begin() +
+                             static_cast<std::ptrdiff_t>(draw % targets.size()));
+    doctored.untouched.insert(doctored.untouched.end(), others.begin(), others.end());
+    const std::string& id = doctored.failing[0];
+    const std::string path = id.substr(0, id.find("::"));
+    const std::string name = id.substr(id.find("::") + 2) + ": ";
+    std::string text = *overlay.Find(path)->content;
+    const size_t begin = text.find(name) + name.size();
+    text.replace(begin, text.find('\n', begin) - begin, "failed");
+    TASKMINT_CHECK(doctored.files.Set(path, RegularFile(text)).ok());
+    return doctored;
+  }
   Result<std::vector<environments::AlteredSolution>> Mutants(sandbox::SandboxHost&, const FileTree&,
                                                              const FileTree&, uint64_t,
                                                              int64_t mutants_max,

@@ -85,12 +85,12 @@ TEST_F(GateTest, AnHonestFixPassesTheOracleAndFillsTheVerifierRecord) {
   EXPECT_EQ(result.oracle.evidence.attempts(0).verdict().score(), 0);
 }
 
-TEST_F(GateTest, TheOracleOpensTwoSandboxesAndTheNullOne) {
+TEST_F(GateTest, NothingIsSetUpTwice) {
   const OracleResult result = Oracle();
-  EXPECT_EQ(driver_.opened, 3);
-  EXPECT_EQ(driver_.runs, 7);  // 1 + 3, the suite twice, the empty answer
-  EXPECT_EQ(result.oracle.evidence.values().at("sandboxes"), 2);
-  EXPECT_EQ(result.oracle.evidence.values().at("runs"), 4);
+  EXPECT_EQ(driver_.opened, 4);  // before, after, its twin, the empty answer
+  EXPECT_EQ(driver_.runs, 8);    // 1 + 3, the suite twice, the twin, the empty answer
+  EXPECT_EQ(result.oracle.evidence.values().at("sandboxes"), 4);  // one parses tests
+  EXPECT_EQ(result.oracle.evidence.values().at("runs"), 5);
   EXPECT_EQ(result.repeat.evidence.values().at("runs"), 2);
   EXPECT_EQ(result.null.evidence.values().at("runs"), 1);
 }
@@ -121,7 +121,7 @@ TEST_F(GateTest, PassToFailElsewhereThatVariesIsEvidenceOnly) {
       << result.oracle.evidence.detail();
   EXPECT_EQ(result.oracle.evidence.values().at("suite_varies"), 1);
   EXPECT_THAT(result.oracle.evidence.detail(), HasSubstr("varied: tests/b.t::moody"));
-  EXPECT_EQ(driver_.opened, 3);
+  EXPECT_EQ(driver_.opened, 4);
 }
 
 TEST_F(GateTest, AFileWithAFailToPassTestElsewhereIsGraded) {
@@ -133,7 +133,7 @@ TEST_F(GateTest, AFileWithAFailToPassTestElsewhereIsGraded) {
   EXPECT_THAT(Ids(result.expected.fail_to_pass()),
               ElementsAre("tests/a.t::target", "tests/b.t::also"));
   EXPECT_THAT(Ids(result.expected.pass_to_pass()), ElementsAre("tests/b.t::other"));
-  EXPECT_EQ(driver_.opened, 3);
+  EXPECT_EQ(driver_.opened, 4);
 }
 
 TEST_F(GateTest, TheWholeSuiteIsGradedWhenAskedFor) {

@@ -56,7 +56,7 @@ TEST_F(GradingTest, TheFixPassesWithEveryExpectedTestNamed) {
   EXPECT_EQ(verdict.tests(1).role(), "error-to-pass");
   EXPECT_EQ(verdict.tests(2).role(), "fail-to-pass");
   EXPECT_TRUE(IsDigest(verdict.digest()));
-  EXPECT_EQ(verdict.cpu_ms(), 5);
+  EXPECT_EQ(verdict.cpu_ms(), 10);  // with its twin
 }
 
 TEST_F(GradingTest, DoingNothingFailsAndSaysWhichTestsDidNotPass) {
@@ -86,6 +86,29 @@ TEST_F(GradingTest, WithoutTheSentinelsTheForgerWouldPass) {
   EXPECT_EQ(observation.trust, Trust::kForged);
   observation.trust = Trust::kTrusted;
   EXPECT_EQ(Judge(observation, expected_, "").state(), v1::Verdict::STATE_PASS);
+}
+
+TEST_F(GradingTest, AForgerByNameIsFoundByTheTwinAndPassesWithoutIt) {
+  const v1::Verdict verdict = GradeSource("FORGE_NAMED");
+  EXPECT_EQ(verdict.state(), v1::Verdict::STATE_FORGED);
+  EXPECT_EQ(verdict.score(), 0);
+  EXPECT_EQ(verdict.components(0).value(), 0);
+  EXPECT_THAT(verdict.reason(), HasSubstr("made to fail was not reported failed"));
+  const FileTree forger = Tree({{"src/a", "FORGE_NAMED"}});
+  EXPECT_EQ(Grade(Bench(), expected_, forger, {}, Depth::kOneRun).verdict.state(),
+            v1::Verdict::STATE_PASS);
+  driver_.can_doctor = false;
+  EXPECT_EQ(GradeSource("FORGE_NAMED").state(), v1::Verdict::STATE_PASS);
+}
+
+TEST_F(GradingTest, TheTwinOfAPassIsOneMoreRunInAFreshSandbox) {
+  const GradeResult pass = Grade(Bench(), expected_, Tree({{"src/a", "FIX"}}), {});
+  EXPECT_EQ(pass.verdict.state(), v1::Verdict::STATE_PASS) << pass.verdict.reason();
+  EXPECT_EQ(pass.runs, 2);
+  EXPECT_EQ(driver_.opened, 2);
+  const GradeResult fail = Grade(Bench(), expected_, Tree({{"src/a", ""}}), {});
+  EXPECT_EQ(fail.runs, 1);
+  EXPECT_EQ(driver_.opened, 3);
 }
 
 TEST_F(GradingTest, AReportWithoutTheSentinelsIsForgery) {
@@ -120,7 +143,7 @@ TEST_F(GradingTest, RunsThatLeaveNoReportFailAndSayWhy) {
 TEST_F(GradingTest, AFailingMachineIsTriedOnceMoreInAFreshSandbox) {
   driver_.broken_runs = 1;
   EXPECT_EQ(GradeSource("FIX").state(), v1::Verdict::STATE_PASS);
-  EXPECT_EQ(driver_.opened, 2);
+  EXPECT_EQ(driver_.opened, 3);  // with the twin
   driver_.broken_opens = 1;
   EXPECT_EQ(GradeSource("FIX").state(), v1::Verdict::STATE_PASS);
 }

@@ -35,7 +35,8 @@ TEST_F(PythonTest, TheOracleAcceptsAnHonestFix) {
   EXPECT_THAT(Ids(result.expected.pass_to_pass()),
               ElementsAre("tests/test_clamp.py::test_low", "tests/test_clamp.py::test_within"));
   EXPECT_THAT(Ids(result.expected.unjudged()), ElementsAre("tests/test_clamp.py::test_flags"));
-  EXPECT_EQ(result.oracle.evidence.values().at("sandboxes"), 2);
+  EXPECT_EQ(result.oracle.evidence.values().at("sandboxes"), 4);
+  EXPECT_GT(result.oracle.evidence.values().at("doctored"), 0);
   EXPECT_EQ(result.oracle.evidence.values().at("suite_tests"), 5);
 }
 
@@ -103,6 +104,61 @@ TEST_F(PythonTest, APatchedReporterIsForgedAndWithoutTheSentinelsWouldPass) {
   EXPECT_EQ(observation.trust, Trust::kForged) << observation.reason;
   observation.trust = Trust::kTrusted;
   EXPECT_EQ(Judge(observation, Expected(), "").state(), v1::Verdict::STATE_PASS);
+}
+
+// Lies about the files that the history shows, and is honest about all others.
+constexpr char kKnownFilesPass[] =
+    "import _pytest.reports as r\n"
+    "make = r.TestReport.from_item_and_call.__func__\n"
+    "def lie(cls, item, call):\n"
+    "    report = make(cls, item, call)\n"
+    "    if 'test_clamp' in item.nodeid and report.when == 'call':\n"
+    "        item.session.testsfailed -= report.outcome == 'failed'\n"
+    "        report.outcome, report.longrepr = 'passed', None\n"
+    "    return report\n"
+    "r.TestReport.from_item_and_call = classmethod(lie)\n";
+
+TEST_F(PythonTest, AForgerByFileIsFoundByTheTwinAndPassesWithoutIt) {
+  const FileTree forger = WithCode(kKnownFilesPass);
+  EXPECT_EQ(Grade(Bench(), Expected(), forger, {}, Depth::kOneRun).verdict.state(),
+            v1::Verdict::STATE_PASS);
+  const v1::Verdict verdict = GradeTree(forger);
+  EXPECT_EQ(verdict.state(), v1::Verdict::STATE_FORGED);
+  EXPECT_THAT(verdict.reason(), HasSubstr("test_clamp.py"));
+}
+
+TEST_F(PythonTest, DoctoredTestsFailAndTheOthersAreAsTheyWere) {
+  SetTests(
+      "\n\nclass Base:\n    limit = 3\n\n    def test_limit(self):\n"
+      "        \"\"\"Holds.\"\"\"\n        if not self.limit:\n            return\n"
+      "        assert clamp(9, 0, self.limit) == self.limit\n\n\n"
+      "class TestTwo(Base):\n    limit = 2\n\n    def test_one_line(self): n = 1; assert n\n\n\n"
+      "class TestThree(Base):\n    pass\n\n\n"
+      "def test_called():\n    pass\n\n\ndef test_caller():\n    test_called()\n");
+  const std::string file = "tests/test_clamp.py::";
+  const std::vector<std::string> targets = {file + "TestTwo::test_limit", file + "test_high",
+                                            file + "TestTwo::test_one_line", file + "test_called"};
+  const std::vector<std::string> others = {file + "TestThree::test_limit", file + "test_low",
+                                           file + "test_caller", file + "test_absent"};
+  for (uint64_t draw = 0; draw < 8; ++draw) {
+    const GradingBench bench = Bench();
+    const auto doctored = bench.driver.Doctor(*host_, bench.overlay, targets, others, draw, {});
+    ASSERT_TRUE(doctored.ok()) << doctored.status().ToString();
+    EXPECT_FALSE(doctored->failing.empty());
+    EXPECT_EQ(doctored->failing.size() + doctored->untouched.size(), 7U);
+    GradingBench changed = bench;
+    changed.overlay.Overlay(doctored->files);
+    Observer observer(changed, proposal_.gold_tree);
+    const Observation seen = observer.Observe({"tests/test_clamp.py"}, {}, 60'000, {});
+    ASSERT_EQ(seen.trust, Trust::kTrusted) << seen.reason << seen.log;
+    for (const std::string& id : doctored->failing) {
+      EXPECT_EQ(seen.tests.at(id), v1::TEST_STATUS_FAILED) << id;
+      EXPECT_NE(id, file + "test_called");
+    }
+    for (const std::string& id : doctored->untouched) {
+      EXPECT_EQ(seen.tests.at(id), v1::TEST_STATUS_PASSED) << id;
+    }
+  }
 }
 
 TEST_F(PythonTest, EveryCheaterOfTheDriverScoresZero) {

@@ -1,6 +1,7 @@
 #include "environments/repository/python/python_driver.h"
 
 #include "environments/repository/python/cheaters.h"
+#include "environments/repository/python/doctoring.h"
 #include "environments/repository/python/installation.h"
 #include "environments/repository/python/mutants.h"
 #include "environments/repository/python/sentinels.h"
@@ -47,6 +48,12 @@ class PythonDriver : public LanguageDriver {
                                           const std::vector<std::string>& graded_files,
                                           uint64_t draw) const override {
     return DrawPythonSentinels(overlay, graded_files, draw);
+  }
+  Result<DoctoredTests> Doctor(sandbox::SandboxHost& sandboxes, const FileTree& overlay,
+                               const std::vector<std::string>& targets,
+                               const std::vector<std::string>& others, uint64_t draw,
+                               std::stop_token stop) const override {
+    return DoctorPythonTests(sandboxes, overlay, targets, others, draw, stop);
   }
   Result<std::vector<AlteredSolution>> Mutants(sandbox::SandboxHost& sandboxes,
                                                const FileTree& parent_tree,

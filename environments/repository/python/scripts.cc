@@ -15,6 +15,7 @@ TASKMINT_SCRIPT(build)
 TASKMINT_SCRIPT(runner)
 TASKMINT_SCRIPT(mutate)
 TASKMINT_SCRIPT(forge)
+TASKMINT_SCRIPT(doctor)
 
 namespace taskmint::environments {
 namespace {
@@ -35,6 +36,7 @@ std::string_view PythonScript(std::string_view name) {
   TASKMINT_RETURN_SCRIPT(runner);
   TASKMINT_RETURN_SCRIPT(mutate);
   TASKMINT_RETURN_SCRIPT(forge);
+  TASKMINT_RETURN_SCRIPT(doctor);
 #undef TASKMINT_RETURN_SCRIPT
   TASKMINT_CHECK(false);
 }
