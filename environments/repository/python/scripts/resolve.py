@@ -135,6 +135,8 @@ class Uv:
 
     def run(self, *arguments, text=None):
         command = [self.request["uv"], *arguments]
+        if os.environ.get("UV_NO_INDEX") and arguments[0] == "pip":  # uv itself does not read it
+            command.append("--no-index")
         return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace",
                               check=False)
 
