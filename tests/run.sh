@@ -38,13 +38,14 @@ run_ctest() {
 run_fuzz() {
   configure fuzz ON
   build fuzz fuzzers
+  rm -f "$logs"/fuzz-*.code
   say "fuzzing each parser for $1 s"
   names=$(cd "$root/build/fuzz/fuzzers" 2>/dev/null && ls) || names=
   # shellcheck disable=SC2086
   printf '%s\n' $names | xargs -P "$(processors)" -I NAME \
     sh "$root/tests/fuzz/run_one.sh" NAME "$1" "$root" || true
   for name in $names; do
-    if [ "$(cat "$logs/fuzz-$name.code")" = 0 ]; then
+    if [ "$(cat "$logs/fuzz-$name.code" 2>/dev/null)" = 0 ]; then
       count 1 0 0
     else
       count 0 1 0
