@@ -76,7 +76,7 @@ Status ErrorFromAgent(WireReader& reader, Session& session, std::string_view wha
   }
   const int error = static_cast<int>(number);
   std::string subject(what);
-  if (detail.starts_with("/")) subject += " " + std::string(detail.substr(0, 4096));
+  if (detail.starts_with("/")) subject += " at " + std::string(detail.substr(0, 4096));
   return Error(CodeOfErrno(error), Printable(subject) + ": " + Reason(error));
 }
 
@@ -175,6 +175,7 @@ Status AgentSandbox::Clear(std::string_view path) {
 
 Result<std::string> AgentSandbox::Get(std::string_view path, int64_t bytes_max) {
   TASKMINT_RETURN_IF_ERROR(CheckPath(path));
+  if (bytes_max < 0) return Error(Code::kInvalidArgument, "bytes_max must not be negative");
   TASKMINT_RETURN_IF_ERROR(session_->channel->Send(
       WireWriter(Op::kGet).Bytes(path).Int(static_cast<uint64_t>(bytes_max))));
   std::string content;
@@ -197,6 +198,9 @@ Result<std::string> AgentSandbox::Get(std::string_view path, int64_t bytes_max) 
 
 Result<FileTree> AgentSandbox::Collect(std::string_view path, const CollectLimits& limits) {
   TASKMINT_RETURN_IF_ERROR(CheckPath(path));
+  if (limits.files_max < 0 || limits.bytes_max < 0) {
+    return Error(Code::kInvalidArgument, "limits must not be negative");
+  }
   TASKMINT_RETURN_IF_ERROR(
       session_->channel->Send(WireWriter(Op::kCollect)
                                   .Bytes(path)

@@ -60,9 +60,15 @@ struct Plan {
   ProcessLimits limits;
 };
 
+// Why no program came to run.
+struct Failure {
+  int error = 0;
+  bool folder = false;
+};
+
 // Runs in the vfork child: system calls only, nothing allocated, never returns. Returns through
 // `failure`, which lies in the parent's memory.
-[[noreturn]] void Child(const Plan& plan, volatile int* failure) {
+[[noreturn]] void Child(const Plan& plan, volatile Failure* failure) {
   setsid();
   sigset_t none;
   sigemptyset(&none);
@@ -78,7 +84,8 @@ struct Plan {
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   if (chdir(plan.folder) != 0) {
-    *failure = errno;
+    failure->error = errno;
+    failure->folder = true;
     _exit(127);
   }
   int error = ENOENT;
@@ -86,12 +93,12 @@ struct Plan {
     execve(*program, plan.argv, plan.variables);
     if (errno != ENOENT && errno != ENOTDIR) error = errno;
   }
-  *failure = error;
+  failure->error = error;
   _exit(127);
 }
 
 // Apart, so that nothing of the caller lives in registers across vfork.
-__attribute__((noinline)) pid_t Launch(const Plan& plan, volatile int* failure) {
+__attribute__((noinline)) pid_t Launch(const Plan& plan, volatile Failure* failure) {
   const pid_t pid = vfork();
   if (pid == 0) Child(plan, failure);
   return pid;
@@ -105,7 +112,8 @@ int64_t NowMs() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
-Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, int64_t wall_ms) {
+Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, int64_t wall_ms,
+                                     bool* folder_failed) {
   if (request.argv.empty() || request.argv[0].empty()) {
     errno = ENOENT;
     return nullptr;
@@ -125,14 +133,15 @@ Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, int64
   const Plan plan{
       programs.data(),     argv.data(),          variables.data(),    request.folder.c_str(),
       request.input.get(), request.output.get(), request.error.get(), limits_};
-  volatile int failure = 0;
+  volatile Failure failure;
   const pid_t pid = Launch(plan, &failure);
   if (pid < 0) return nullptr;
-  if (failure != 0) {
+  if (failure.error != 0) {
     int status;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
-    errno = failure;
+    *folder_failed = failure.folder;
+    errno = failure.error;
     return nullptr;
   }
   Tracked& process = tracked_.emplace_back();

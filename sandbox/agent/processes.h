@@ -56,8 +56,8 @@ class Processes {
 
   explicit Processes(const ProcessLimits& limits) : limits_(limits) {}
 
-  // The new process, or null with errno set.
-  Tracked* Start(ProcessRequest request, bool is_line, int64_t wall_ms);
+  // The new process, or null with errno set, and `folder_failed` when it was the folder's fault.
+  Tracked* Start(ProcessRequest request, bool is_line, int64_t wall_ms, bool* folder_failed);
   Tracked* Find(uint64_t id);
   // Kills a command and, unless a line process lives beside it, whatever else it left running.
   void Kill(const Tracked& process);

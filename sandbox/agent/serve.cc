@@ -196,8 +196,11 @@ class Agent {
     request.input = std::move(fds_[0]);
     request.output = std::move(fds_[1]);
     if (!is_line) request.error = std::move(fds_[2]);
-    Processes::Tracked* process = processes_.Start(std::move(request), is_line, wall_ms);
-    if (process == nullptr) return Reply(errno, "start");
+    const std::string folder = request.folder;
+    bool folder_failed = false;
+    Processes::Tracked* process =
+        processes_.Start(std::move(request), is_line, wall_ms, &folder_failed);
+    if (process == nullptr) return Reply(errno, folder_failed ? folder.c_str() : "");
     if (is_line) process->life = std::move(fds_[2]);
     return Send(WireWriter(Op::kStarted).Int(process->id));
   }

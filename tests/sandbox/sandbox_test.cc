@@ -46,6 +46,11 @@ TEST(SandboxTest, AMissingProgramIsNotFoundAndTheSandboxLives) {
   EXPECT_EQ(sandbox->Run(command, {}).status().code(), Code::kNotFound);
   command.argv = {};
   EXPECT_EQ(sandbox->Run(command, {}).status().code(), Code::kInvalidArgument);
+  Command elsewhere = Shell("true");
+  elsewhere.folder = "/no/folder";
+  const Status missing = sandbox->Run(elsewhere, {}).status();
+  EXPECT_EQ(missing.code(), Code::kNotFound);
+  EXPECT_THAT(missing.message(), HasSubstr("/no/folder"));
   EXPECT_EQ(RunIn(*sandbox, Shell("echo alive")).output, "alive\n");
 }
 
