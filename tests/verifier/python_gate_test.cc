@@ -1,6 +1,15 @@
 // The gates over the real Python driver and real sandboxes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <thread>
 
 #include "tests/verifier/python_bench.h"
 
@@ -9,6 +18,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 using Trust = Observation::Trust;
 
 std::vector<std::string> Ids(const google::protobuf::RepeatedPtrField<std::string>& ids) {
@@ -166,6 +176,10 @@ TEST_F(PythonTest, EveryCheaterOfTheDriverScoresZero) {
   EXPECT_EQ(result.evidence.outcome(), v1::Evidence::OUTCOME_PASSED) << result.evidence.detail();
   EXPECT_GT(result.evidence.values().at("cheaters"), 10);
   EXPECT_GT(result.evidence.values().at("forged"), 0);
+  for (const auto& attempt : result.evidence.attempts()) {
+    if (attempt.name() != "reporter-by-name") continue;
+    EXPECT_THAT(attempt.verdict().reason(), StartsWith("twin run: a test that was made to fail"));
+  }
 }
 
 TEST_F(PythonTest, MutantsOfTheFixAreMeasured) {
@@ -175,33 +189,59 @@ TEST_F(PythonTest, MutantsOfTheFixAreMeasured) {
   EXPECT_GT(result.evidence.values().at("mutants"), 0);
 }
 
-// A host whose sandboxes die in the middle of the first runs, as a machine's do.
-class DyingHost final : public sandbox::SandboxHost {
+// Kills every sandbox of this process, again and again, as a failing machine does.
+class SandboxKiller {
  public:
-  DyingHost(sandbox::SandboxHost& host, int deaths) : host_(host), deaths_(deaths) {}
-  Result<std::unique_ptr<sandbox::Sandbox>> Open(const sandbox::SandboxSpec& spec,
-                                                 std::stop_token stop) override {
-    if (deaths_-- <= 0) return host_.Open(spec, stop);
-    sandbox::SandboxSpec starved = spec;
-    starved.masked_paths.push_back("/usr/bin");  // the interpreter is away
-    return host_.Open(starved, stop);
+  SandboxKiller() {
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+        for (const pid_t pid : Sandboxes()) killed_ += ::kill(pid, SIGKILL) == 0 ? 1 : 0;
+      }
+    });
   }
+  int killed() const { return killed_; }
 
  private:
-  sandbox::SandboxHost& host_;
-  int deaths_;
+  // Bubblewraps among our descendants.
+  static std::vector<pid_t> Sandboxes() {
+    std::map<pid_t, std::pair<pid_t, std::string>> processes;  // parent and name
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      std::ifstream file(entry.path() / "stat");
+      std::string text;
+      if (!std::getline(file, text)) continue;
+      const size_t open = text.find('(');
+      const size_t close = text.rfind(')');
+      if (open == std::string::npos || close == std::string::npos) continue;
+      processes[std::atoi(text.c_str())] = {std::atoi(text.c_str() + close + 4),
+                                            text.substr(open + 1, close - open - 1)};
+    }
+    std::vector<pid_t> found;
+    for (const auto& [pid, process] : processes) {
+      if (process.second != "bwrap") continue;
+      pid_t above = pid;
+      for (int depth = 0; depth < 20 && above > 1 && above != ::getpid(); ++depth) {
+        above = processes.count(above) > 0 ? processes.at(above).first : 0;
+      }
+      if (above == ::getpid()) found.push_back(pid);
+    }
+    return found;
+  }
+
+  std::atomic<int> killed_{0};
+  std::jthread thread_;
 };
 
-TEST_F(PythonTest, AMachineThatFailsIsNoVerdictAndNeverAZero) {
-  GradingBench bench = Bench();
-  DyingHost once(*host_, 1);
-  GradingBench recovering{bench.driver, once, environment_, built_, proposal_.overlay, {}};
-  EXPECT_EQ(Grade(recovering, Expected(), proposal_.gold_tree, {}).verdict.state(),
-            v1::Verdict::STATE_PASS);
-  DyingHost always(*host_, 1000);
-  GradingBench broken{bench.driver, always, environment_, built_, proposal_.overlay, {}};
-  EXPECT_EQ(Grade(broken, Expected(), proposal_.gold_tree, {}).verdict.state(),
-            v1::Verdict::STATE_NO_VERDICT);
+TEST_F(PythonTest, ASandboxKilledInMidRunIsNoVerdictAndNeverAZero) {
+  SandboxKiller killer;
+  const v1::Verdict verdict = GradeTree(WithCode("import time\ntime.sleep(30)\n"));
+  EXPECT_EQ(verdict.state(), v1::Verdict::STATE_NO_VERDICT) << verdict.reason();
+  EXPECT_GE(killer.killed(), 2) << "the run was tried once more";
+}
+
+TEST_F(PythonTest, AnEnvironmentThatDoesNotStartIsNoVerdict) {
+  built_.layers.clear();
+  EXPECT_EQ(GradeTree(proposal_.gold_tree).state(), v1::Verdict::STATE_NO_VERDICT);
 }
 
 }  // namespace

@@ -53,6 +53,26 @@ _atexit.register(_last)
 _os._exit = _last
 )py";
 
+// Lies about the listed tests alone; whatever else runs beside them is reported as it is.
+inline constexpr std::string_view kPatchByName = R"py(
+
+import _pytest.reports as _reports
+
+_make = _reports.TestReport.from_item_and_call.__func__
+
+
+def _lie(cls, item, call):
+    report = _make(cls, item, call)
+    if item.nodeid in _IDS:
+        if report.outcome == "failed" and report.when == "call":
+            item.session.testsfailed -= 1
+        report.outcome, report.longrepr = "passed", None
+    return report
+
+
+_reports.TestReport.from_item_and_call = classmethod(_lie)
+)py";
+
 // Goes for the process that forked this one, and for its pipe.
 inline constexpr std::string_view kAttackRunner = R"py(
 

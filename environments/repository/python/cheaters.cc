@@ -151,6 +151,7 @@ class Builder {
     AddCode("exit-hook", forge_ + text(kForgeAtExit));
     AddCode("reporter-from-item", text(kPatchFromItem));
     AddCode("reporter-call-info", text(kPatchCallInfo));
+    AddCode("reporter-by-name", forge_ + text(kPatchByName));
     AddCode("reporter-hook", text(kRegisterHook));
     AddCode("reporter-exit-status", text(kPatchFromItem) + text(kPatchExitStatus));
     AddCode("reporter-xml", text(kPatchXml));
