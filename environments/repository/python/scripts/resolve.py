@@ -20,6 +20,9 @@ import urllib.request
 
 PAGE_BYTES_MAX = 64 << 20
 TRY_S_MAX = 120
+# How much later than a lifted package what it needs may be: pytest 6.2.5 starts under Python 3.11
+# with a release of py that came two months after it.
+CLOSURE_DAYS = 365
 PRE_RELEASE = re.compile(r"[a-z]", re.I)
 
 
@@ -120,8 +123,8 @@ def hide(url):
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def day_after(date):
-    return (datetime.date.fromisoformat(date) + datetime.timedelta(days=1)).isoformat()
+def days_after(date, days):
+    return (datetime.date.fromisoformat(date) + datetime.timedelta(days=days)).isoformat()
 
 
 class Uv:
@@ -140,22 +143,22 @@ class Uv:
         return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace",
                               check=False)
 
-    def choices(self):
+    def choices(self, until=None):
         found = ["--no-config", "--no-managed-python", "--no-python-downloads", "--no-sources",
-                 "--exclude-newer", self.request["date"]]
-        for name, date in sorted(self.dates.items()):
+                 "--exclude-newer", until or self.request["date"]]
+        for name, date in sorted(self.dates.items()) if not until else ():
             found += ["--exclude-newer-package", "%s=%s" % (name, date)]
         return found
 
-    def compile(self, requirements, dated=True):
-        """(packages by name, "") or (None, uv's message)."""
+    def compile(self, requirements, until=None):
+        """(packages by name, "") or (None, uv's message); `until` replaces all other dates."""
         arguments = ["pip", "compile", "-", "-q", "--no-header", "--no-annotate",
                      "--format", "pylock.toml", "--python", self.request["python"]]
-        if self.overrides and dated:
+        if self.overrides and not until:
             with open("/tmp/overrides.txt", "w") as file:
                 file.writelines("%s==%s\n" % item for item in sorted(self.overrides.items()))
             arguments += ["--override", "/tmp/overrides.txt"]
-        arguments += self.choices() if dated else self.choices()[:4]
+        arguments += self.choices(until)
         done = self.run(*arguments, text="\n".join(requirements) + "\n")
         if done.returncode != 0:
             self.raise_if_offline(done.stderr)
@@ -189,6 +192,7 @@ class Resolver:
         self.index, self.uv = Index(request), Uv(request)
         self.notes = list(plan["notes"])
         self.own = normal(plan["name"])
+        self.closure = set()  # of the package that is being lifted
         self.venv = "/tmp/try"
 
     # The requirements, loosened step by step where old pins contradict each other or this base.
@@ -225,8 +229,12 @@ class Resolver:
             packages, message = self.uv.compile(requirements)
             if packages is not None:
                 return packages, message
-            broken = unbuildable(message)
-            if not broken or not self.lift(broken[0], broken[1], self.builds, requirements):
+            if re.search(r"no versions? of pytest and", message) and \
+                    "pytest" not in self.uv.overrides:
+                broken, good = ("pytest", "0"), self.pytest_starts
+            else:
+                broken, good = unbuildable(message), self.builds
+            if not broken or not self.lift(broken[0], broken[1], good, requirements):
                 return None, message
         return None, message
 
@@ -244,25 +252,35 @@ class Resolver:
         later = sorted((item for item in self.index.versions(name).items()
                         if version_key(item[0]) > version_key(version)),
                        key=lambda item: version_key(item[0]))
-        known = self.request["hints"].get(name, "")
         before = (dict(self.uv.dates), dict(self.uv.overrides))
         requirements = requirements or self.requirements
 
+        hints = self.request["hints"]  # what other commits' searches found
+
         def attempt(place):
-            self.uv.dates, self.uv.overrides = dict(before[0]), dict(before[1])
             candidate, date = later[place]
-            date = day_after(date) if date else self.request["today"]
-            closure, _ = self.uv.compile(["%s==%s" % (name, candidate)], dated=False)
-            for member in closure or {}:
-                self.uv.dates[member] = max(date, self.uv.dates.get(member, self.request["date"]))
+            if hints.get("%s==%s" % (name, candidate)) == "does not work":
+                return False
+            limit = days_after(date, CLOSURE_DAYS) if date else self.request["today"]
+            closure, _ = self.uv.compile(["%s==%s" % (name, candidate)], until=limit)
+            self.closure = set(closure or ()) | {name}
+            self.uv.dates, self.uv.overrides = dict(before[0]), dict(before[1])
+            for member in self.closure:
+                self.uv.dates[member] = max(limit, self.uv.dates.get(member, self.request["date"]))
             self.uv.overrides[name] = candidate
             packages, _ = self.uv.compile(requirements)
-            return packages is not None and good(name, packages)
+            if packages is None:
+                return False
+            if good(name, packages):
+                return True
+            if self.own not in self.closure:  # else it is this state of the project that fails
+                hints["%s==%s" % (name, candidate)] = "does not work"
+            return False
 
-        hint = [place for place, item in enumerate(later) if item[0] == known]
-        if hint and attempt(hint[0]) and (hint[0] == 0 or not attempt(hint[0] - 1)):
-            attempt(hint[0])
-            return self.lifted(name, version, known)
+        hint = hints.get("%s for %s" % (name, self.own)) or hints.get(name)
+        for place, (candidate, _) in enumerate(later):
+            if candidate == hint and (place == 0 or not attempt(place - 1)) and attempt(place):
+                return self.lifted(name, version, candidate)
         failed, step, passed = -1, 1, None
         while passed is None and failed < len(later) - 1:
             place = min(failed + step, len(later) - 1)
@@ -282,9 +300,11 @@ class Resolver:
         return self.lifted(name, version, later[passed][0])
 
     def lifted(self, name, version, found):
-        self.notes.append("%s %s does not start here: the oldest that does is %s"
-                          % (name, version, found))
-        self.request["hints"][name] = found
+        self.notes.append("%s %s does not work here: the oldest that does is %s"
+                          % (name, version, found) if version != "0" else
+                          "%s was not there yet: the oldest that works is %s" % (name, found))
+        own = " for " + self.own if self.own in self.closure else ""
+        self.request["hints"][name + own] = found
         return True
 
     def builds(self, name, packages):
@@ -336,7 +356,9 @@ class Resolver:
 
     def pytest_starts(self, name, packages):
         packages = self.others(packages)
-        if name not in packages or self.uv.install(self.venv, packages):
+        needed = {member: package for member, package in packages.items()
+                  if member in self.closure}
+        if name not in needed or self.uv.install(self.venv, needed):
             return False
         self.add_roots()
         return not self.try_start()
@@ -370,6 +392,7 @@ class Resolver:
                 continue
 
             def good(lifted, found, entry=entry):
+                self.closure |= {"pytest", *found}
                 return self.pytest_starts(lifted, found) and not self.try_start("-p", entry)
             if not self.lift(name, packages[name]["version"], good):
                 self.drop(name, message)
