@@ -13,10 +13,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/fields.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -27,16 +23,13 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
-#include "proto/base/utf8.h"
 #include "sandbox/fd.h"
+#include "sandbox/proxy_request.h"
 
 namespace taskmint::sandbox {
 namespace {
 
-namespace http = boost::beast::http;
-
 constexpr size_t kConnectionsMax = 64;
-constexpr size_t kHeadBytesMax = 65536;
 constexpr int64_t kHeadMsMax = 30'000;
 constexpr int64_t kConnectMsMax = 15'000;
 constexpr int64_t kIdleMsMax = 300'000;
@@ -44,75 +37,6 @@ constexpr char kFolderPrefix[] = "taskmint-proxy-";
 
 Status Error(Code code, std::string message) {
   return {code, Boundary::kSandbox, std::move(message)};
-}
-
-std::string Lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
-// "host", "host:port", "[v6]:port".
-std::optional<AllowedHost> ParseAuthority(std::string_view text, uint16_t default_port) {
-  AllowedHost result;
-  result.port = default_port;
-  std::string_view port;
-  if (text.starts_with('[')) {
-    const size_t end = text.find(']');
-    if (end == std::string_view::npos) return std::nullopt;
-    result.host = text.substr(1, end - 1);
-    port = text.substr(end + 1);
-    if (!port.empty() && port[0] != ':') return std::nullopt;
-  } else {
-    const size_t colon = text.find(':');
-    result.host = text.substr(0, colon);
-    port = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
-  }
-  if (result.host.empty() || result.host.size() > 253) return std::nullopt;
-  for (const char c : result.host) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '.' || c == '_' || (text[0] == '[' && c == ':');
-    if (!plain) return std::nullopt;
-  }
-  result.host = Lower(std::move(result.host));
-  if (port.size() > 1) {
-    port.remove_prefix(1);
-    uint32_t number = 0;
-    for (const char c : port) {
-      if (c < '0' || c > '9' || port.size() > 5) return std::nullopt;
-      number = number * 10 + static_cast<uint32_t>(c - '0');
-    }
-    if (number == 0 || number > 65535) return std::nullopt;
-    result.port = static_cast<uint16_t>(number);
-  }
-  return result;
-}
-
-std::string Text(boost::beast::string_view text) { return {text.data(), text.size()}; }
-
-// What a client asked for.
-struct Request {
-  AllowedHost target;
-  bool is_tunnel = false;
-  std::string head;  // for the target; empty for a tunnel
-  std::string rest;  // bytes after the head
-};
-
-// The head as the target should get it: origin form, its own host, one request a connection.
-std::string RewriteHead(const http::request<http::empty_body>& request,
-                        const std::string& authority, const std::string& path) {
-  std::string head =
-      Text(request.method_string()) + " " + path + " HTTP/1.1\r\nHost: " + authority + "\r\n";
-  for (const auto& field : request) {
-    const std::string name = Lower(Text(field.name_string()));
-    if (name == "host" || name == "connection" || name.starts_with("proxy-") ||
-        name == "keep-alive" || name == "te" || name == "upgrade") {
-      continue;
-    }
-    head += Text(field.name_string()) + ": " + Text(field.value()) + "\r\n";
-  }
-  return head + "Connection: close\r\n\r\n";
 }
 
 // Waits for one descriptor, or the proxy's end. False at the deadline and at the end.
@@ -146,52 +70,29 @@ void Refuse(int fd, int stop_fd, const std::string& status, const std::string& b
           stop_fd);
 }
 
-// Reads and parses a request's head. Nothing, with the client told, when it is none of ours.
-std::optional<Request> ReadRequest(int client, int stop_fd) {
-  http::request_parser<http::empty_body> parser;
-  parser.header_limit(kHeadBytesMax);
-  std::string received;
+// Reads a request's head. Nothing, with the client told, when it is none of ours.
+std::optional<ProxyRequest> ReadRequest(int client, int stop_fd) {
+  ProxyRequestParser parser;
   const SystemClock clock;
   const int64_t deadline_ms = clock.MonotonicMs() + kHeadMsMax;
-  size_t used = 0;
-  while (!parser.is_header_done()) {
+  while (true) {
     const int64_t left_ms = deadline_ms - clock.MonotonicMs();
     if (left_ms <= 0 || !Await(client, POLLIN, stop_fd, left_ms)) return std::nullopt;
     char buffer[16384];
     const ssize_t size = ::recv(client, buffer, sizeof buffer, 0);
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (size <= 0) return std::nullopt;
-    received.append(buffer, static_cast<size_t>(size));
-    boost::beast::error_code error;
-    used += parser.put(boost::asio::buffer(received.data() + used, received.size() - used), error);
-    if (error == http::error::need_more) error = {};
-    if (error || received.size() > 2 * kHeadBytesMax) {
-      Refuse(client, stop_fd, "400 Bad Request", "not a request that this proxy understands\n");
-      return std::nullopt;
+    switch (parser.Add({buffer, static_cast<size_t>(size)})) {
+      case ProxyRequestParser::State::kMore:
+        break;
+      case ProxyRequestParser::State::kDone:
+        return parser.Take();
+      case ProxyRequestParser::State::kBad:
+        Refuse(client, stop_fd, "400 Bad Request",
+               "this proxy takes CONNECT host:port and http://host/path\n");
+        return std::nullopt;
     }
   }
-  Request request;
-  request.rest = received.substr(used);
-  const std::string target = Text(parser.get().target());
-  std::optional<AllowedHost> host;
-  if (parser.get().method() == http::verb::connect) {
-    request.is_tunnel = true;
-    host = ParseAuthority(target, 443);
-  } else if (Lower(target.substr(0, 7)) == "http://") {
-    const size_t slash = target.find_first_of("/?", 7);
-    const std::string authority = target.substr(7, slash == std::string::npos ? slash : slash - 7);
-    std::string path = slash == std::string::npos ? "/" : target.substr(slash);
-    if (path[0] == '?') path = "/" + path;
-    host = ParseAuthority(authority, 80);
-    request.head = RewriteHead(parser.get(), authority, path);
-  }
-  if (!host.has_value()) {
-    Refuse(client, stop_fd, "400 Bad Request",
-           "this proxy takes CONNECT host:port and http://host/path\n");
-    return std::nullopt;
-  }
-  request.target = *host;
-  return request;
 }
 
 UniqueFd ConnectTo(const AllowedHost& target, int stop_fd) {
@@ -224,7 +125,7 @@ UniqueFd ConnectTo(const AllowedHost& target, int stop_fd) {
 class HttpProxy final : public Proxy {
  public:
   explicit HttpProxy(std::vector<AllowedHost> allowed) : allowed_(std::move(allowed)) {
-    for (AllowedHost& host : allowed_) host.host = Lower(std::move(host.host));
+    for (AllowedHost& host : allowed_) host.host = LowerCase(std::move(host.host));
   }
 
   ~HttpProxy() override {
@@ -271,7 +172,7 @@ class HttpProxy final : public Proxy {
 
   void Allow(const AllowedHost& host) override {
     const std::lock_guard lock(mutex_);
-    allowed_.push_back({Lower(host.host), host.port});
+    allowed_.push_back({LowerCase(host.host), host.port});
   }
 
   std::vector<ProxyConnection> connections() const override {
@@ -336,7 +237,7 @@ class HttpProxy final : public Proxy {
   }
 
   void Serve(UniqueFd client) {
-    const std::optional<Request> request = ReadRequest(client.get(), stop_.get());
+    const std::optional<ProxyRequest> request = ReadRequest(client.get(), stop_.get());
     if (!request.has_value()) return;
     const AllowedHost& target = request->target;
     const bool allowed = IsAllowed(target);
@@ -431,27 +332,6 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(std::vector<AllowedHost> allowed) {
   auto proxy = std::make_unique<HttpProxy>(std::move(allowed));
   TASKMINT_RETURN_IF_ERROR(proxy->Listen());
   return std::unique_ptr<Proxy>(std::move(proxy));
-}
-
-Result<AllowedHost> HostOfUrl(const std::string& url) {
-  const auto bad = [&] {
-    // What stands before an @ may be a password.
-    const size_t at = url.rfind('@');
-    const std::string shown = at == std::string::npos ? url : "..." + url.substr(at);
-    return Error(Code::kInvalidArgument,
-                 "not an http or https URL: '" + Printable(shown.substr(0, 300)) + "'");
-  };
-  const size_t colon = url.find("://");
-  if (colon == std::string::npos) return bad();
-  const std::string scheme = Lower(url.substr(0, colon));
-  if (scheme != "http" && scheme != "https") return bad();
-  const size_t begin = colon + 3;
-  const size_t end = url.find_first_of("/?#", begin);
-  std::string authority = url.substr(begin, end == std::string::npos ? end : end - begin);
-  if (const size_t at = authority.rfind('@'); at != std::string::npos) authority.erase(0, at + 1);
-  std::optional<AllowedHost> host = ParseAuthority(authority, scheme == "https" ? 443 : 80);
-  if (!host.has_value()) return bad();
-  return *std::move(host);
 }
 
 }  // namespace taskmint::sandbox

@@ -36,6 +36,12 @@ constexpr const char* kDenied[] = {
     // Relics.
     "_sysctl", "sysfs", "uselib", "ustat", "nfsservctl"};
 
+// One comparison of one argument. The macros of libseccomp leave a field to the compiler's
+// warnings.
+scmp_arg_cmp Compare(unsigned argument, scmp_compare how, uint64_t value, uint64_t other = 0) {
+  return {argument, how, value, other};
+}
+
 class Filter {
  public:
   Filter() : context_(seccomp_init(SCMP_ACT_ALLOW), seccomp_release) {
@@ -45,12 +51,12 @@ class Filter {
     seccomp_attr_set(Get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
   }
 
-  template <typename... Compare>
-  void Deny(const char* name, int error, Compare... compare) {
+  template <typename... Comparison>
+  void Deny(const char* name, int error, Comparison... comparison) {
     const int number = seccomp_syscall_resolve_name(name);
     if (number == __NR_SCMP_ERROR) return;  // this libseccomp does not know it
     const int failed = seccomp_rule_add(Get(), SCMP_ACT_ERRNO(static_cast<uint32_t>(error)), number,
-                                        sizeof...(compare), compare...);
+                                        sizeof...(comparison), comparison...);
     // Another architecture's call.
     if (failed != -EDOM && failed != -EOPNOTSUPP) Note(failed);
   }
@@ -70,16 +76,16 @@ void DenySockets(Filter& filter) {
   for (const char* name : {"socket", "socketpair"}) {
     // Allowed: unix (1), inet (2), inet6 (10), netlink (16, protocol 0: routes). Values beyond 32
     // bits are above the last and so denied, though the kernel would cut them.
-    filter.Deny(name, EPERM, SCMP_A0(SCMP_CMP_EQ, 0));
+    filter.Deny(name, EPERM, Compare(0, SCMP_CMP_EQ, 0));
     for (unsigned family = 3; family < 16; ++family) {
-      if (family != AF_INET6) filter.Deny(name, EPERM, SCMP_A0(SCMP_CMP_EQ, family));
+      if (family != AF_INET6) filter.Deny(name, EPERM, Compare(0, SCMP_CMP_EQ, family));
     }
-    filter.Deny(name, EPERM, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
-    filter.Deny(name, EPERM, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_NE, 0));
+    filter.Deny(name, EPERM, Compare(0, SCMP_CMP_GT, AF_NETLINK));
+    filter.Deny(name, EPERM, Compare(0, SCMP_CMP_EQ, AF_NETLINK), Compare(2, SCMP_CMP_NE, 0));
     for (unsigned family : {AF_INET, AF_INET6}) {
       for (unsigned type : {SOCK_RAW, SOCK_PACKET}) {
-        filter.Deny(name, EPERM, SCMP_A0(SCMP_CMP_EQ, family),
-                    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, type));
+        filter.Deny(name, EPERM, Compare(0, SCMP_CMP_EQ, family),
+                    Compare(1, SCMP_CMP_MASKED_EQ, 0xf, type));
       }
     }
   }
@@ -95,19 +101,19 @@ void AddRules(Filter& filter) {
        {uint64_t{CLONE_NEWNS}, uint64_t{CLONE_NEWCGROUP}, uint64_t{CLONE_NEWUTS},
         uint64_t{CLONE_NEWIPC}, uint64_t{CLONE_NEWUSER}, uint64_t{CLONE_NEWPID},
         uint64_t{CLONE_NEWNET}}) {
-    filter.Deny("clone", EPERM, SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
+    filter.Deny("clone", EPERM, Compare(0, SCMP_CMP_MASKED_EQ, flag, flag));
   }
   DenySockets(filter);
   // Pushing input into a terminal. The kernel reads 32 bits of the request.
   for (const uint64_t request : {uint64_t{TIOCSTI}, uint64_t{TIOCLINUX}}) {
-    filter.Deny("ioctl", EPERM, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, request));
+    filter.Deny("ioctl", EPERM, Compare(1, SCMP_CMP_MASKED_EQ, 0xffffffffU, request));
   }
   // Another process's limits (the agent's); one's own, pid 0, are free to lower.
-  filter.Deny("prlimit64", EPERM, SCMP_A0(SCMP_CMP_NE, 0), SCMP_A2(SCMP_CMP_NE, 0));
+  filter.Deny("prlimit64", EPERM, Compare(0, SCMP_CMP_NE, 0), Compare(2, SCMP_CMP_NE, 0));
   // Personalities but Linux's own; 0xffffffff asks for the present one. One comparison an argument
   // and rule, so the kinds are listed: the low byte, and the flags above it.
   for (uint64_t bit = 1; bit < 0x100; bit <<= 1) {
-    filter.Deny("personality", EPERM, SCMP_A0(SCMP_CMP_MASKED_EQ, bit | 0x80000000U, bit));
+    filter.Deny("personality", EPERM, Compare(0, SCMP_CMP_MASKED_EQ, bit | 0x80000000U, bit));
   }
 }
 

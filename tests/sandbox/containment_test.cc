@@ -275,7 +275,8 @@ if __name__ == '__main__':
     t = threading.Thread(target=out.append, args=(1,)); t.start(); t.join(); print(out)
     print(subprocess.run(['echo', 'sub'], capture_output=True).stdout)
     a, b = pty.openpty(); print(os.isatty(b))
-    s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname()); print('local')
+    s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())
+    print('local')
     with tempfile.TemporaryDirectory() as d: print(os.path.isdir(d))
     print(os.environ['HOME'], os.getcwd(), os.path.expanduser('~'))
 )"));
