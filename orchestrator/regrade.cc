@@ -24,7 +24,7 @@ v1::Verdict NotApplied(const std::string& why) {
   v1::Verdict verdict;
   verdict.set_state(v1::Verdict::STATE_FAIL);
   verdict.set_score(0);
-  verdict.set_reason("the patch does not apply: " + why);
+  verdict.set_reason(why);
   verdict.set_digest(VerdictDigest(verdict, ""));
   return verdict;
 }

@@ -39,7 +39,7 @@ v1::Evidence BuildEvidence(const datasets::EnvironmentRow& built) {
 }
 
 void FillEnvironment(const RunContext& context, const v1::RepositorySettings& settings,
-                     const datasets::EnvironmentRow& built, const FileTree& parent_tree,
+                     const datasets::EnvironmentRow& built,
                      v1::RepositoryEnvironment& environment) {
   environment.Clear();
   environment.mutable_base()->set_package_list_digest(context.base.package_list_digest);
@@ -50,7 +50,6 @@ void FillEnvironment(const RunContext& context, const v1::RepositorySettings& se
     layer.set_tree_digest(tree_digest);
     layer.set_recipe(built.description);
   }
-  environment.set_tree_digest(TreeDigest(parent_tree));
   environment.set_work_path("/work");
   environment.set_driver(std::string(context.driver.language()));
   environment.set_test_command(settings.test_command());
@@ -76,7 +75,7 @@ Result<StageOutcome> RunBuild(RunContext& context, v1::Candidate candidate, std:
     return Unbuildable(context, std::move(candidate), built.status());
   }
   TASKMINT_RETURN_IF_ERROR(built.status());
-  FillEnvironment(context, *settings, *built, proposal.parent_tree,
+  FillEnvironment(context, *settings, *built,
                   *candidate.mutable_task()->mutable_environment()->mutable_repository());
   AddEvidence(candidate, BuildEvidence(*built));
   StageOutcome outcome;

@@ -15,7 +15,6 @@ Result<StageOutcome> RunOracle(RunContext& context, v1::Candidate candidate, std
       verifier::OracleGates(bench, proposal, GateSettingsOf(context, candidate), stop);
   v1::TestVerifier& expected = *candidate.mutable_task()->mutable_verifier()->mutable_tests();
   expected = std::move(result.expected);
-  expected.set_overlay_digest(TreeDigest(proposal.overlay));
   expected.clear_removed_paths();
   for (const std::string& path : proposal.removed_paths) expected.add_removed_paths(path);
   return PassGates(context.store.blobs(), std::move(candidate),

@@ -39,12 +39,18 @@ Result<StageOutcome> RunSelect(RunContext& context, v1::Candidate candidate, std
   TASKMINT_ASSIGN_OR_RETURN(const auto read, ReadProposal(context, candidate));
   const environments::Proposal& proposal = read->proposal;
   v1::Task& task = *candidate.mutable_task();
+  // The trees themselves are stored below, for kept tasks alone.
+  task.mutable_environment()->mutable_repository()->set_tree_digest(
+      TreeDigest(proposal.parent_tree));
+  task.mutable_verifier()->mutable_tests()->set_overlay_digest(TreeDigest(proposal.overlay));
   task.clear_tools();
   for (v1::Tool& tool : CodeTools()) *task.add_tools() = std::move(tool);
   task.set_id(TaskId(task));
   TASKMINT_ASSIGN_OR_RETURN(const std::string duplicate, context.store.FindDuplicate(candidate));
   if (!duplicate.empty() && duplicate != task.id()) {
     Reject(candidate, "duplicate", "same patch and tests as " + duplicate);
+    task.mutable_environment()->mutable_repository()->clear_tree_digest();
+    task.mutable_verifier()->mutable_tests()->clear_overlay_digest();
     outcome.candidate = std::move(candidate);
     return outcome;
   }

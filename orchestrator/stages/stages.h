@@ -16,9 +16,10 @@ namespace taskmint::orchestrator {
 // Reads the commit, writes the prompt, lints. Fills language, prompt, solution, provenance,
 // licence.
 Result<StageOutcome> RunPropose(RunContext& context, v1::Candidate candidate, std::stop_token stop);
-// Finds or builds (twice, compared) the environment. Fills environment.
+// Finds or builds (twice, compared) the environment. Fills environment, but for its tree.
 Result<StageOutcome> RunBuild(RunContext& context, v1::Candidate candidate, std::stop_token stop);
-// Runs the tests before and after the fix: gates oracle, null and repeat. Fills verifier.
+// Runs the tests before and after the fix: gates oracle, null and repeat. Fills verifier, but
+// for its overlay.
 Result<StageOutcome> RunOracle(RunContext& context, v1::Candidate candidate, std::stop_token stop);
 // Attempts to pass without solving all score 0.
 Result<StageOutcome> RunCheaters(RunContext& context, v1::Candidate candidate,
@@ -28,7 +29,8 @@ Result<StageOutcome> RunMutation(RunContext& context, v1::Candidate candidate,
                                  std::stop_token stop);
 // The answer is out of the agent's sight.
 Result<StageOutcome> RunLeak(RunContext& context, v1::Candidate candidate, std::stop_token stop);
-// Rejects duplicates; stores the trees, adds the tools, gives the task its id.
+// Rejects duplicates; stores the trees (what is rejected leaves none behind), adds the tools, gives
+// the task its id.
 Result<StageOutcome> RunSelect(RunContext& context, v1::Candidate candidate, std::stop_token stop);
 
 // All of the above for one run; `context` must outlive it.
