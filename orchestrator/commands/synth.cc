@@ -170,8 +170,8 @@ void MintOne(datasets::Store& store, sandbox::SandboxHost& sandboxes, const Mint
   total.sources.push_back(SummaryJson(*summary));
   if (!options.json) PrintOut(SummaryText(*summary));
   if (!summary->end.ok() && summary->end.code() != Code::kCancelled) {
-    Complain(source + ": " + summary->end.message() +
-             "; the same command goes on where it stopped");
+    Complain(source + ": " + summary->end.message());
+    Complain("the same command goes on where it stopped");
     total.failed = true;
   } else if (summary->tasks.empty() && summary->end.ok()) {
     Complain(source + ": nothing kept (" + RejectedText(*summary) +
