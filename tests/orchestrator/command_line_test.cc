@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "tests/environments/git_fixture.h"
 #include "tests/orchestrator/command_process.h"

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "proto/base/check.h"
 
@@ -44,6 +45,10 @@ std::vector<std::string> Environment(const std::map<std::string, std::string>& v
 }
 
 }  // namespace
+
+nlohmann::json CommandOutcome::Json() const {
+  return nlohmann::json::parse(output, nullptr, false);
+}
 
 CommandProcess::CommandProcess(const std::vector<std::string>& arguments,
                                const std::map<std::string, std::string>& variables) {

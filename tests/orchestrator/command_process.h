@@ -5,7 +5,7 @@
 #include <sys/types.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -18,7 +18,7 @@ struct CommandOutcome {
   std::string output;
   std::string errors;
   // The output as JSON; discarded when it is none.
-  nlohmann::json Json() const { return nlohmann::json::parse(output, nullptr, false); }
+  nlohmann::json Json() const;
 };
 
 // A running command. Waited for when destroyed.
