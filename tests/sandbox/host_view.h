@@ -2,6 +2,7 @@
 #ifndef TASKMINT_TESTS_SANDBOX_HOST_VIEW_H_
 #define TASKMINT_TESTS_SANDBOX_HOST_VIEW_H_
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,12 +10,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "proto/base/random.h"
+#include "sandbox/fd.h"
 
 namespace taskmint::sandbox {
 
@@ -29,9 +30,15 @@ inline std::string Marker() {
   return std::to_string(1'000'000'000 + SystemRandom() % 1'000'000'000);
 }
 
+// Empty where it cannot be read: processes end while they are looked at.
 inline std::string ReadAll(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string content;
+  char buffer[4096];
+  for (ssize_t size; (size = ::read(file.get(), buffer, sizeof buffer)) > 0;) {
+    content.append(buffer, static_cast<size_t>(size));
+  }
+  return content;
 }
 
 // Processes of the host with an argument equal to `marker`.
