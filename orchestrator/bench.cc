@@ -8,7 +8,8 @@ namespace taskmint::orchestrator {
 
 Result<verifier::GradingBench> MakeBench(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                                          const v1::RepositoryEnvironment& environment,
-                                         FileTree overlay, std::vector<std::string> removed_paths) {
+                                         FileTree overlay, std::vector<std::string> removed_paths,
+                                         FileTree parent_tree) {
   const environments::LanguageDriver* driver = environments::FindDriver(environment.driver());
   if (driver == nullptr) {
     return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
@@ -23,8 +24,13 @@ Result<verifier::GradingBench> MakeBench(datasets::Store& store, sandbox::Sandbo
                               store.blobs().Materialize(layer.tree_digest(), cache));
     built.layers.push_back({std::move(path), layer.mount_path(), false});
   }
-  return verifier::GradingBench{*driver,          sandboxes,          environment,
-                                std::move(built), std::move(overlay), std::move(removed_paths)};
+  return verifier::GradingBench{*driver,
+                                sandboxes,
+                                environment,
+                                std::move(built),
+                                std::move(overlay),
+                                std::move(removed_paths),
+                                std::move(parent_tree)};
 }
 
 Result<TaskBench> LoadTaskBench(datasets::Store& store, sandbox::SandboxHost& sandboxes,
@@ -43,7 +49,7 @@ Result<TaskBench> LoadTaskBench(datasets::Store& store, sandbox::SandboxHost& sa
                                    expected.removed_paths().end());
   TASKMINT_ASSIGN_OR_RETURN(
       verifier::GradingBench bench,
-      MakeBench(store, sandboxes, environment, std::move(overlay), std::move(removed)));
+      MakeBench(store, sandboxes, environment, std::move(overlay), std::move(removed), parent));
   return TaskBench{std::move(bench), std::move(parent), std::move(patch)};
 }
 

@@ -19,7 +19,8 @@ namespace taskmint::orchestrator {
 // NOT_FOUND or DATA_LOSS (store) when a blob is missing or damaged.
 Result<verifier::GradingBench> MakeBench(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                                          const v1::RepositoryEnvironment& environment,
-                                         FileTree overlay, std::vector<std::string> removed_paths);
+                                         FileTree overlay, std::vector<std::string> removed_paths,
+                                         FileTree parent_tree);
 
 // A kept task, loaded from the store alone: neither its source nor the cache is needed.
 struct TaskBench {

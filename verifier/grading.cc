@@ -113,7 +113,9 @@ void Doubt(const TwinResult& twin, v1::Verdict& verdict) {
 
 FileTree GradedState(const GradingBench& bench, const FileTree& solution) {
   FileTree state = solution;
-  for (const std::string& path : bench.driver.ForeignSteering(solution, bench.overlay)) {
+  FileTree reference = bench.parent_tree;
+  reference.Overlay(bench.overlay);
+  for (const std::string& path : bench.driver.ForeignSteering(solution, reference)) {
     state.Remove(path);
   }
   for (const std::string& path : bench.removed_paths) state.Remove(path);

@@ -28,6 +28,8 @@ struct GradingBench {
   // The fix's tests and steering files, and those that it deleted.
   FileTree overlay;
   std::vector<std::string> removed_paths;
+  // What the agent starts from: modules that it has may be named like the runner's own.
+  FileTree parent_tree;
 };
 
 // What one test run showed, before anything is judged. Never holds sentinels.

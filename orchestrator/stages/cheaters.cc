@@ -11,7 +11,7 @@ Result<StageOutcome> RunCheaters(RunContext& context, v1::Candidate candidate,
   TASKMINT_ASSIGN_OR_RETURN(
       const verifier::GradingBench bench,
       MakeBench(context.store, context.sandboxes, candidate.task().environment().repository(),
-                proposal.overlay, proposal.removed_paths));
+                proposal.overlay, proposal.removed_paths, proposal.parent_tree));
   const verifier::GateResult gate =
       verifier::CheatersGate(bench, candidate.task().verifier().tests(), proposal,
                              GateSettingsOf(context, candidate), stop);

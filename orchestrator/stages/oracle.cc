@@ -10,7 +10,7 @@ Result<StageOutcome> RunOracle(RunContext& context, v1::Candidate candidate, std
   TASKMINT_ASSIGN_OR_RETURN(
       const verifier::GradingBench bench,
       MakeBench(context.store, context.sandboxes, candidate.task().environment().repository(),
-                proposal.overlay, proposal.removed_paths));
+                proposal.overlay, proposal.removed_paths, proposal.parent_tree));
   verifier::OracleResult result =
       verifier::OracleGates(bench, proposal, GateSettingsOf(context, candidate), stop);
   v1::TestVerifier& expected = *candidate.mutable_task()->mutable_verifier()->mutable_tests();

@@ -38,7 +38,8 @@ class GateTest : public testing::Test {
     proposal_.overlay = Tree({{"tests/a.t", graded}, {"tests/b.t", other}});
   }
   GradingBench Bench() const {
-    return {driver_, host_, {}, {}, proposal_.overlay, proposal_.removed_paths};
+    return {
+        driver_, host_, {}, {}, proposal_.overlay, proposal_.removed_paths, proposal_.parent_tree};
   }
   OracleResult Oracle(const GateSettings& settings = {}) const {
     return OracleGates(Bench(), proposal_, settings, {});

@@ -27,7 +27,7 @@ class GradingTest : public testing::Test {
   }
 
   GradingBench Bench() const {
-    return {driver_, host_, {}, {}, Tree({{"tests/a.t", kTests}}), {"tests/deleted.t"}};
+    return {driver_, host_, {}, {}, Tree({{"tests/a.t", kTests}}), {"tests/deleted.t"}, {}};
   }
   v1::Verdict GradeSource(const std::string& source) const {
     return Grade(Bench(), expected_, Tree({{"src/a", source}}), {}).verdict;

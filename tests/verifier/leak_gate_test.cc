@@ -48,7 +48,7 @@ class LeakGateTest : public testing::Test {
     mounts_ = {{folder_, "/layer", false}};
   }
   GateResult Gate(const std::vector<std::pair<std::string, FileTree>>& layers = {}) const {
-    return LeakGate({driver_, *host_, {}, {mounts_}, {}, {}}, proposal_, layers, {});
+    return LeakGate({driver_, *host_, {}, {mounts_}, {}, {}, {}}, proposal_, layers, {});
   }
   std::string Reason(const std::vector<std::pair<std::string, FileTree>>& layers = {}) const {
     return RejectionReason(Gate(layers).evidence);

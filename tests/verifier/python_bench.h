@@ -94,7 +94,8 @@ class PythonTest : public testing::Test {
             environment_,
             built_,
             proposal_.overlay,
-            proposal_.removed_paths};
+            proposal_.removed_paths,
+            proposal_.parent_tree};
   }
   v1::TestVerifier Expected() {
     v1::TestVerifier expected;

@@ -34,6 +34,30 @@ TEST_F(PythonTest, TheFixPassesAndDoingNothingFails) {
   EXPECT_EQ(GradeTree(proposal_.gold_tree).digest(), gold.digest());
 }
 
+TEST_F(PythonTest, ARepositoryMayBeAPackageThatTheRunnerKnowsButNotPlantOne) {
+  const auto rename = [](const FileTree& tree) {
+    FileTree renamed;
+    for (const auto& [path, entry] : tree.files()) {
+      const bool package = path.starts_with("bounds/");
+      std::string text = *entry.content;
+      if (const size_t at = text.find("from bounds"); at != std::string::npos) {
+        text.replace(at, 11, "from more_itertools");
+      }
+      EXPECT_TRUE(
+          renamed.Set(package ? "more_itertools" + path.substr(6) : path, RegularFile(text)).ok());
+    }
+    return renamed;
+  };
+  proposal_.parent_tree = rename(proposal_.parent_tree);
+  proposal_.gold_tree = rename(proposal_.gold_tree);
+  proposal_.overlay = rename(proposal_.overlay);
+  const v1::Verdict gold = GradeTree(proposal_.gold_tree);
+  EXPECT_EQ(gold.state(), v1::Verdict::STATE_PASS) << gold.reason();
+  FileTree planted = proposal_.gold_tree;
+  ASSERT_TRUE(planted.Set("pluggy.py", RegularFile("raise SystemExit(0)\n")).ok());
+  EXPECT_FALSE(GradedState(Bench(), planted).Contains("pluggy.py"));
+}
+
 TEST_F(PythonTest, TheOracleAcceptsAnHonestFix) {
   SetTests("\n\ndef test_flags():\n    import pytest\n    pytest.skip('later')\n");
   const OracleResult result = OracleGates(Bench(), proposal_, {}, {});
