@@ -113,14 +113,7 @@ class Running {
     output_.fd = std::move(output.first);
     error_.fd = std::move(error.first);
     started_ms_ = clock_.MonotonicMs();
-    TASKMINT_RETURN_IF_ERROR(
-        session_.channel->Send(frame, {input.get(), output.second.get(), error.second.get()}));
-    TASKMINT_ASSIGN_OR_RETURN(const std::string body, session_.channel->Receive(kReplyMsMax));
-    WireReader reader(body);
-    if (reader.op() == Op::kError) return ErrorFromAgent(reader, session_, command_.argv[0]);
-    id_ = reader.Int();
-    if (reader.op() != Op::kStarted || !reader.Done()) return Nonsense();
-    return OkStatus();
+    return session_.channel->Send(frame, {input.get(), output.second.get(), error.second.get()});
   }
 
   Result<CommandResult> Finish() {
@@ -162,6 +155,10 @@ class Running {
     }
     if (!body->has_value()) return false;
     WireReader reader(**body);
+    if (id_ == 0) {
+      TASKMINT_RETURN_IF_ERROR(TakeStart(reader));
+      return TakeExit();  // which may have come with it
+    }
     const uint64_t id = reader.Int();
     const int status = static_cast<int>(reader.Int());
     const uint64_t cpu_us = reader.Int();
@@ -176,6 +173,20 @@ class Running {
     const bool like_killed = result_.signal == SIGKILL || result_.exit_code == 128 + SIGKILL;
     if (like_killed && MemoryRanOut()) result_.ending = Ending::kMemory;
     return true;
+  }
+
+  // The agent's first answer. The wall clock and the token already hold: an agent may be starved.
+  Status TakeStart(WireReader& reader) {
+    if (reader.op() == Op::kError) return ErrorFromAgent(reader, session_, command_.argv[0]);
+    id_ = reader.Int();
+    if (reader.op() != Op::kStarted || !reader.Done() || id_ == 0) return Nonsense();
+    if (killed_) AskToKill();
+    return OkStatus();
+  }
+
+  void AskToKill() {
+    // An agent that does not take the request is killed with the rest, soon.
+    if (id_ != 0) static_cast<void>(session_.channel->Send(WireWriter(Op::kKill).Int(id_)));
   }
 
   // Kills the command at its limits. True when even that does not help and the sandbox was killed.
@@ -198,11 +209,7 @@ class Running {
       return false;
     killed_ = true;
     killed_ms_ = now_ms;
-    // An agent that does not take the request is killed with the rest.
-    if (!session_.channel->Send(WireWriter(Op::kKill).Int(id_)).ok()) {
-      session_.Kill();
-      return true;
-    }
+    AskToKill();
     return false;
   }
 
@@ -226,7 +233,7 @@ class Running {
   Stream output_;
   Stream error_;
   CommandResult result_;
-  uint64_t id_ = 0;
+  uint64_t id_ = 0;  // 0 until the agent has started it
   uint64_t memory_kills_ = 0;
   int64_t started_ms_ = 0;
   int64_t killed_ms_ = 0;

@@ -105,11 +105,27 @@ TEST(LifetimeTest, AStoppedAgentIsKilledAtTheWallLimit) {
     ::kill(ParentOf(ProcessesWith(marker)[0]), SIGSTOP);
   });
   Command command = Shell("exec sleep " + marker);
-  command.wall_ms_max = 500;
+  command.wall_ms_max = 4000;
   const Result<CommandResult> result = sandbox->Run(command, {});
   ASSERT_TRUE(result.ok()) << result.status().ToString();
   EXPECT_EQ(result->ending, Ending::kWallTime);
   EXPECT_TRUE(ProcessesWith(marker).empty());
+}
+
+TEST(LifetimeTest, AnAgentThatNeverStartsACommandMeetsTheWallLimit) {
+  const std::string marker = Marker();
+  auto sandbox = OpenSandbox();
+  auto process = sandbox->Start(Shell("exec sleep " + marker));
+  ASSERT_TRUE(process.ok());
+  ASSERT_TRUE(Eventually([&] { return ProcessesWith(marker).size() == 1; }));
+  ::kill(ParentOf(ProcessesWith(marker)[0]), SIGSTOP);
+  Command command = Shell("true");
+  command.wall_ms_max = 200;
+  const Result<CommandResult> result = sandbox->Run(command, {});
+  ASSERT_TRUE(result.ok()) << result.status().ToString();
+  EXPECT_EQ(result->ending, Ending::kWallTime);
+  EXPECT_TRUE(ProcessesWith(marker).empty());
+  EXPECT_EQ(sandbox->Run(command, {}).status().code(), Code::kUnavailable);
 }
 
 TEST(LifetimeTest, AStopTokenCancelsACommand) {
