@@ -320,7 +320,7 @@ MaybeStop OracleRun::CheckNull() {
   };
   Observation before;
   before.trust = Trust::kTrusted;
-  before.tests = graded_before_;
+  before.tests = graded_before_;  // its times are in the oracle's row
   v1::Verdict nothing = Judge(before, expected_, before_.state_digest());
   null_.AddAttempt("null", nothing, "");
   if (auto stop = refuse("doing nothing", nothing)) return stop;
@@ -395,10 +395,21 @@ OracleResult OracleRun::Close(const MaybeStop& stop) {
     repeats = CountOf(c.flaky.size(), "test") + " varied and " +
               (c.flaky.size() == 1 ? "is" : "are") + " not judged: " + NameSome(c.flaky);
   }
+  // The three gates share their runs' time: repeat and null have their own runs', oracle the rest.
+  const auto time_of_runs = [](v1::Evidence& evidence) {
+    int64_t wall_ms = 0;
+    for (const auto& attempt : evidence.attempts()) wall_ms += attempt.verdict().wall_ms();
+    evidence.set_wall_ms(wall_ms);
+    return wall_ms;
+  };
   OracleResult result;
   result.oracle = close(Stop::Gate::kOracle, oracle_, detail);
   result.repeat = close(Stop::Gate::kRepeat, repeat_, repeats);
   result.null = close(Stop::Gate::kNull, null_, "doing nothing scores 0, an empty answer scores 0");
+  const int64_t others_ms =
+      time_of_runs(result.repeat.evidence) + time_of_runs(result.null.evidence);
+  result.oracle.evidence.set_wall_ms(
+      std::max<int64_t>(0, result.oracle.evidence.wall_ms() - others_ms));
   result.expected = std::move(expected_);
   return result;
 }
