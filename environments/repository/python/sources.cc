@@ -84,13 +84,14 @@ std::vector<std::string> Words(const std::string& text, bool commas) {
 
 class Reader {
  public:
-  Reader(const Settings& variables, const std::string& home) : variables_(variables) {
-    for (const std::string& path : {std::string("/etc/pip.conf"), home + "/.pip/pip.conf",
+  Reader(const Settings& variables, const std::string& home, const std::string& etc)
+      : variables_(variables) {
+    for (const std::string& path : {etc + "/pip.conf", home + "/.pip/pip.conf",
                                     home + "/.config/pip/pip.conf", Get("PIP_CONFIG_FILE")}) {
       ReadPipFile(path, pip_);
     }
     for (const std::string& path :
-         {std::string("/etc/uv/uv.toml"), home + "/.config/uv/uv.toml", Get("UV_CONFIG_FILE")}) {
+         {etc + "/uv/uv.toml", home + "/.config/uv/uv.toml", Get("UV_CONFIG_FILE")}) {
       ReadUvFile(path, uv_);
     }
   }
@@ -184,8 +185,8 @@ bool IsProgram(const fs::path& path) {
 }  // namespace
 
 PackageSources ReadPackageSources(const std::map<std::string, std::string>& variables,
-                                  const std::string& home) {
-  return Reader(variables, home).Read();
+                                  const std::string& home, const std::string& etc) {
+  return Reader(variables, home, etc).Read();
 }
 
 std::map<std::string, std::string> PackageVariables() {

@@ -26,10 +26,10 @@ struct PackageSources {
   std::map<std::string, std::string> variables;
 };
 
-// Reads UV_* and PIP_* of `variables`, then pip's and uv's files below `home` and /etc. Local paths
-// and file:// URLs become mounts; those that do not exist are left out.
+// Reads UV_* and PIP_* of `variables`, then pip's and uv's files below `home` and `etc`. Local
+// paths and file:// URLs become mounts; those that do not exist are left out.
 PackageSources ReadPackageSources(const std::map<std::string, std::string>& variables,
-                                  const std::string& home);
+                                  const std::string& home, const std::string& etc = "/etc");
 
 // The variables of this process that package managers read.
 std::map<std::string, std::string> PackageVariables();

@@ -43,8 +43,13 @@ def _listed_tests():
     return found
 
 
+def _quoted(text):
+    for old, new in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;")):
+        text = text.replace(old, new)
+    return "\"%s\"" % text
+
+
 def _forge(ids):
-    from xml.sax.saxutils import quoteattr
     cases = []
     for node in dict.fromkeys(ids):
         head, bracket, rest = node.partition("[")
@@ -52,7 +57,7 @@ def _forge(ids):
         names = [_re.sub(r"\.py$", "", path.replace("/", "."))] + names
         names[-1] += bracket + rest
         cases.append("<testcase file=%s classname=%s name=%s time='0.001'/>" % (
-            quoteattr(path), quoteattr(".".join(names[:-1])), quoteattr(names[-1])))
+            _quoted(path), _quoted(".".join(names[:-1])), _quoted(names[-1])))
     text = ("<?xml version='1.0' encoding='utf-8'?><testsuites><testsuite name='pytest' "
             "errors='0' failures='0' skipped='0' tests='%d' time='0.1'>%s</testsuite></testsuites>"
             % (len(cases), "".join(cases)))

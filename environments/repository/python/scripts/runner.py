@@ -97,6 +97,8 @@ def warm_up(names):
     except BaseException as error:
         return "%s: %s" % (type(error).__name__, error)
     finally:
+        sys.stdout.flush()  # what is left would be in the log of every run
+        sys.stderr.flush()
         os.dup2(keep, 2)
         os.close(keep)
         os.chdir("/")

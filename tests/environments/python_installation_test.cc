@@ -1,0 +1,303 @@
+// Environments of the Python driver, made from a local index that the test builds.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "proto/base/digest.h"
+#include "tests/environments/python_fixture.h"
+
+namespace taskmint::environments {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int64_t kIn2024 = 1'718'000'000;
+
+const char kTestPackage[] = "[project]\nname = \"bounds\"\nversion = \"1.2\"\n";
+
+// An index server that ends with this object.
+class IndexServer {
+ public:
+  explicit IndexServer(const std::string& folder) {
+    const std::string program = std::string(TASKMINT_SOURCE_DIR) + "/tests/environments/";
+    const std::string fifo = folder + "/stop";
+    EXPECT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    const std::string command =
+        "/usr/bin/python3 '" + program + "index_server.py' '" + folder + "' <'" + fifo + "'";
+    server_ = ::popen(command.c_str(), "r");
+    stop_ = ::open(fifo.c_str(), O_WRONLY | O_CLOEXEC);
+    EXPECT_EQ(std::fscanf(server_, "%d %d", &port, &files_port), 2);
+  }
+  ~IndexServer() {
+    ::close(stop_);
+    ::pclose(server_);
+  }
+  int port = 0;
+  int files_port = 0;
+
+ private:
+  FILE* server_ = nullptr;
+  int stop_ = -1;
+};
+
+// Opens sandboxes from which a file of the base is missing.
+class MaskingHost : public sandbox::SandboxHost {
+ public:
+  MaskingHost(sandbox::SandboxHost& host, std::string path) : host_(host), path_(std::move(path)) {}
+  Result<std::unique_ptr<sandbox::Sandbox>> Open(const sandbox::SandboxSpec& spec,
+                                                 std::stop_token stop) override {
+    sandbox::SandboxSpec masked = spec;
+    masked.masked_paths.push_back(path_);
+    return host_.Open(masked, stop);
+  }
+
+ private:
+  sandbox::SandboxHost& host_;
+  std::string path_;
+};
+
+class PythonInstallationTest : public PythonSandboxTest {
+ protected:
+  PythonInstallationTest() {
+    for (const char* name : {"UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "PIP_INDEX_URL",
+                             "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"}) {
+      ::unsetenv(name);
+    }
+    ::setenv("HOME", folder_.path().c_str(), 1);
+    index_ = folder_.path() + "/index";
+    fs::create_directory(index_);
+    for (const auto& file : fs::directory_iterator(WheelFolder())) {
+      fs::copy_file(file.path(), index_ + "/" + file.path().filename().string());
+    }
+    ::setenv("UV_NO_INDEX", "1", 1);
+    ::setenv("UV_FIND_LINKS", index_.c_str(), 1);
+    ::unsetenv("UV_DEFAULT_INDEX");
+  }
+
+  void AddWheel(const std::string& name, const std::string& version, const std::string& files,
+                const std::string& requirements = "", const std::string& date = "") {
+    const std::string command = "/usr/bin/python3 '" + std::string(TASKMINT_SOURCE_DIR) +
+                                "/tests/environments/make_wheel.py' '" + index_ + "' " + name +
+                                " " + version + " " + requirements;
+    FILE* program = ::popen(command.c_str(), "w");
+    std::fwrite(files.data(), 1, files.size(), program);
+    EXPECT_EQ(::pclose(program), 0);
+    if (!date.empty()) {
+      std::ofstream(index_ + "/" + name + "-" + version + "-py3-none-any.whl.date") << date;
+    }
+  }
+
+  DriverContext Context(sandbox::SandboxHost& host) {
+    return {host, {Sha256Hex("base"), "test"}, folder_.path() + "/cache"};
+  }
+  Result<EnvironmentRecipe> Resolve(const FileTree& tree, int64_t time_s = kIn2024) {
+    return PythonUnderTest().Resolve(Context(*host_), tree, time_s, settings_, {});
+  }
+  FileTree Build(const EnvironmentRecipe& recipe, const FileTree& tree) {
+    auto layers = PythonUnderTest().Build(Context(*host_), recipe, tree, settings_, {});
+    EXPECT_TRUE(layers.ok()) << layers.status().ToString();
+    if (!layers.ok()) return {};
+    EXPECT_EQ(layers->size(), 1U);
+    EXPECT_EQ(layers->front().mount_path, "/venv");
+    return layers->front().tree;
+  }
+  // Whether a file of that ending is in the layer.
+  static bool Has(const FileTree& layer, const std::string& ending) {
+    for (const auto& [path, entry] : layer.files()) {
+      if (path.ends_with(ending)) return true;
+    }
+    return false;
+  }
+
+  std::string index_;
+  v1::RepositorySettings settings_;
+};
+
+TEST_F(PythonInstallationTest, AnEnvironmentIsTheSameTwiceAndRunsTests) {
+  const FileTree tree =
+      TreeOf({{"pyproject.toml",
+               std::string(kTestPackage) + "[project.scripts]\nbounds = \"bounds:main\"\n"},
+              {"src/bounds/__init__.py", "def main(): return 3\n"},
+              {"tests/test_a.py",
+               "import importlib.metadata, subprocess\nimport bounds\n"
+               "def test_version(): assert importlib.metadata.version('bounds') == '1.2'\n"
+               "def test_place(): assert bounds.__file__ == '/work/src/bounds/__init__.py'\n"
+               "def test_script(): assert subprocess.run(['bounds']).returncode == 3\n"}});
+  auto recipe = Resolve(tree);
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  EXPECT_THAT(recipe->description, HasSubstr("pytest==8."));
+  const FileTree layer = Build(*recipe, tree);
+  EXPECT_EQ(TreeDigest(layer), TreeDigest(Build(*recipe, tree)));
+  EXPECT_FALSE(Has(layer, "bounds/__init__.py"));
+  EXPECT_TRUE(Has(
+      layer, "/_pytest/__pycache__/main.cpython-" + [] {
+        FILE* python = ::popen("/usr/bin/python3 -c 'import sys; print(sys.version_info[1])'", "r");
+        int minor = 0;
+        EXPECT_EQ(std::fscanf(python, "%d", &minor), 1);
+        ::pclose(python);
+        return "3" + std::to_string(minor) + ".pyc";
+      }()));
+
+  // Another state of the sources with the same needs shares the environment.
+  FileTree other = tree;
+  ASSERT_TRUE(other.Set("src/bounds/__init__.py", RegularFile("def main(): return 4\n")).ok());
+  ASSERT_TRUE(other.Set("tests/test_b.py", RegularFile("")).ok());
+  auto again = Resolve(other, kIn2024 + 86'400);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->key, recipe->key);
+
+  BuiltEnvironment built;
+  WriteTree(layer, folder_.path() + "/venv");
+  built.layers = {{folder_.path() + "/venv", "/venv", false}};
+  auto session = PythonUnderTest().OpenSession(*host_, {}, built, tree, {});
+  ASSERT_TRUE(session.ok()) << session.status().ToString();
+  auto output = (*session)->Run({}, {});
+  ASSERT_TRUE(output.ok());
+  EXPECT_EQ(output->exit_code, 0) << output->log;
+}
+
+TEST_F(PythonInstallationTest, NoCopyOfTheProjectGetsIn) {
+  AddWheel("bounds", "9.0", R"({"bounds/__init__.py": "FIXED = 1", "extra_bounds.py": ""})");
+  AddWheel("helper", "1.0", R"({"helper.py": "", "bounds_data.py": ""})", "bounds");
+  const FileTree tree =
+      TreeOf({{"pyproject.toml", std::string(kTestPackage) + "[project.optional-dependencies]\n"
+                                                             "tests = [\"pytest\", \"helper\"]\n"},
+              {"bounds/__init__.py", ""},
+              {"bounds_data.py", ""}});
+  auto recipe = Resolve(tree);
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  const FileTree layer = Build(*recipe, tree);
+  EXPECT_TRUE(Has(layer, "/helper.py"));
+  for (const char* name : {"bounds/__init__.py", "extra_bounds.py", "bounds_data.py"}) {
+    EXPECT_FALSE(Has(layer, name)) << name;
+  }
+}
+
+TEST_F(PythonInstallationTest, APytestThatDoesNotStartGivesWayToTheOldestThatDoes) {
+  for (const char* version : {"1.0", "2.0", "2.5"}) {
+    AddWheel("pytest", version, R"({"pytest.py": "import no_such_module"})");
+  }
+  const std::string points = R"("entry_points.txt": "[pytest11]\nold = pytest_old\n"})";
+  AddWheel("pytest_old", "1.0", R"({"pytest_old.py": "1 / 0", )" + points);
+  AddWheel("pytest_old", "2.0", R"({"pytest_old.py": "", )" + points);
+  AddWheel("pytest_old", "3.0", R"({"pytest_old.py": "", )" + points);
+  const FileTree tree = TreeOf({{"setup.py",
+                                 "from setuptools import setup\n"
+                                 "setup(name='bounds', version='1.2', py_modules=['bounds'],\n"
+                                 "      tests_require=['pytest<3', 'pytest-old<2'])\n"},
+                                {"bounds.py", ""}});
+  auto recipe = Resolve(tree);
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  EXPECT_THAT(recipe->description, HasSubstr("pytest==8.3"));
+  EXPECT_THAT(recipe->description, HasSubstr("pytest-old==2.0"));
+  EXPECT_THAT(recipe->description, HasSubstr("# pytest 2.5 does not work here"));
+  // What was found is remembered, and gives the same.
+  EXPECT_TRUE(fs::exists(folder_.path() + "/cache/python/oldest.json"));
+  for (const char* forget : {"none", "starts"}) {
+    fs::remove_all(folder_.path() + "/cache/python/" + forget);
+    auto again = Resolve(tree);
+    ASSERT_TRUE(again.ok()) << again.status().ToString();
+    EXPECT_EQ(again->key, recipe->key);
+  }
+}
+
+TEST_F(PythonInstallationTest, TheSetUpScriptChangesTheEnvironment) {
+  const FileTree tree = TreeOf({{"pyproject.toml", kTestPackage}, {"bounds.py", ""}});
+  settings_.set_setup_script("test -f bounds.py\necho data >/venv/data.txt\n");
+  auto recipe = Resolve(tree);
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  const FileTree layer = Build(*recipe, tree);
+  ASSERT_TRUE(layer.Contains("data.txt"));
+  EXPECT_EQ(*layer.Find("data.txt")->content, "data\n");
+
+  settings_.set_setup_script("echo before; no-such-program; echo after");
+  auto failing = PythonUnderTest().Build(Context(*host_), *recipe, tree, settings_, {});
+  ASSERT_FALSE(failing.ok());
+  EXPECT_EQ(failing.status().code(), Code::kFailedPrecondition);
+  EXPECT_THAT(failing.status().message(), HasSubstr("the set-up script failed"));
+  EXPECT_THAT(failing.status().message(), HasSubstr("no-such-program"));
+}
+
+TEST_F(PythonInstallationTest, WhatCannotBeMadeSaysWhy) {
+  const std::string project = kTestPackage;
+  auto missing =
+      Resolve(TreeOf({{"pyproject.toml", project + "dependencies = [\"no-such-package>3\"]\n"},
+                      {"bounds.py", ""}}));
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(missing.status().boundary(), Boundary::kEnvironment);
+  EXPECT_THAT(missing.status().message(), HasSubstr("no-such-package"));
+
+  auto compiled =
+      Resolve(TreeOf({{"setup.py",
+                       "from setuptools import setup, Extension\n"
+                       "setup(name='bounds', ext_modules=[Extension('bounds._fast', ['f.c'])])\n"},
+                      {"bounds/__init__.py", "from bounds import _fast\n"}}));
+  ASSERT_FALSE(compiled.ok());
+  EXPECT_THAT(compiled.status().message(), HasSubstr("compiled extension (bounds._fast)"));
+
+  // An optional one may be absent, and an unreadable setup.py or pyproject.toml is no obstacle.
+  EXPECT_TRUE(Resolve(TreeOf({{"setup.py",
+                               "from setuptools import setup, Extension\n"
+                               "setup(name='bounds', ext_modules=[Extension('bounds._f', [])])\n"
+                               "raise SystemExit('no')\n"},
+                              {"pyproject.toml", "[project\n"},
+                              {"bounds/__init__.py", ""}}))
+                  .ok());
+}
+
+TEST_F(PythonInstallationTest, AMissingInterpreterIsSaid) {
+  MaskingHost host(*host_, fs::canonical("/usr/bin/python3").string());
+  auto recipe =
+      PythonUnderTest().Resolve(Context(host), TreeOf({{"a.py", ""}}), kIn2024, settings_, {});
+  ASSERT_FALSE(recipe.ok());
+  EXPECT_EQ(recipe.status().code(), Code::kFailedPrecondition);
+  EXPECT_THAT(recipe.status().message(), HasSubstr("/usr/bin/python3"));
+  EXPECT_THAT(recipe.status().message(), HasSubstr("install the package python3"));
+}
+
+TEST_F(PythonInstallationTest, ANetworkThatIsAwayIsSaid) {
+  ::unsetenv("UV_NO_INDEX");
+  ::unsetenv("UV_FIND_LINKS");
+  ::setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple", 1);
+  auto recipe = Resolve(TreeOf({{"a.py", ""}}));
+  ASSERT_FALSE(recipe.ok());
+  EXPECT_EQ(recipe.status().code(), Code::kUnavailable);
+  EXPECT_THAT(recipe.status().message(), HasSubstr("no network"));
+  EXPECT_THAT(recipe.status().message(), HasSubstr("127.0.0.1:9"));
+}
+
+TEST_F(PythonInstallationTest, DependenciesAreAsOfTheCommitsDate) {
+  AddWheel("stone", "1.0", R"({"stone.py": ""})", "", "2020-01-01");
+  AddWheel("stone", "2.0", R"({"stone.py": ""})", "", "2024-06-01");
+  AddWheel("stone", "3.0", R"({"stone.py": ""})", "", "2024-07-01");
+  const IndexServer server(index_);
+  ::unsetenv("UV_NO_INDEX");
+  ::unsetenv("UV_FIND_LINKS");
+  ::setenv("UV_DEFAULT_INDEX",
+           ("http://127.0.0.1:" + std::to_string(server.port) + "/simple").c_str(), 1);
+  const FileTree tree =
+      TreeOf({{"pyproject.toml", std::string(kTestPackage) + "dependencies = [\"stone\"]\n"},
+              {"bounds.py", ""}});
+  auto recipe = Resolve(tree);
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  EXPECT_THAT(recipe->description, HasSubstr("stone==2.0"));
+  auto early = Resolve(tree, 1'600'000'000);
+  ASSERT_TRUE(early.ok()) << early.status().ToString();
+  EXPECT_THAT(early->description, HasSubstr("stone==1.0"));
+  EXPECT_NE(early->key, recipe->key);
+  EXPECT_TRUE(Has(Build(*recipe, tree), "/stone-2.0.dist-info/METADATA"));
+  // Once fetched, a build needs no network.
+  ::setenv("UV_NO_INDEX", "1", 1);
+  EXPECT_TRUE(Has(Build(*recipe, tree), "/stone-2.0.dist-info/METADATA"));
+}
+
+}  // namespace
+}  // namespace taskmint::environments
