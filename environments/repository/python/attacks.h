@@ -219,7 +219,7 @@ import threading as _threading
 
 
 def _watch(frame, event, argument):
-    if event == "call" and frame.f_code.co_name in ("from_item_and_call", "check_interactive_exception"):
+    if event == "call" and frame.f_code.co_name == "from_item_and_call":
         call = frame.f_locals.get("call")
         if call is not None:
             call.excinfo = None

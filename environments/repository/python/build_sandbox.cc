@@ -103,7 +103,8 @@ Result<std::unique_ptr<BuildSandbox>> BuildSandbox::Open(const DriverContext& co
   }
   TASKMINT_ASSIGN_OR_RETURN(made->sandbox_, context.sandboxes.Open(spec, stop));
   FileTree scripts;
-  for (const char* name : {"plan.py", "resolve.py", "fetch.py", "build.py"}) {
+  for (const char* name :
+       {"plan.py", "setup_stub.py", "resolve.py", "package_index.py", "fetch.py", "build.py"}) {
     TASKMINT_RETURN_IF_ERROR(scripts.Set(name, RegularFile(std::string(PythonScript(name)))));
   }
   TASKMINT_RETURN_IF_ERROR(made->sandbox_->Put(scripts, kScriptFolder, 0));

@@ -4,7 +4,6 @@ Runs inside a sandbox whose only way out is the package index. Two commands:
   hosts    which hosts the index's pages link to
   resolve  plan, lock, try to start pytest, lift what does not start to the oldest version that does
 """
-import base64
 import datetime
 import hashlib
 import json
@@ -14,113 +13,19 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import urllib.error
 import urllib.parse
-import urllib.request
 
-PAGE_BYTES_MAX = 64 << 20
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from package_index import Index, NoNetwork, normal, version_key
+
 TRY_S_MAX = 120
 # How much later than a lifted package what it needs may be: pytest 6.2.5 starts under Python 3.11
 # with a release of py that came two months after it.
 CLOSURE_DAYS = 365
-PRE_RELEASE = re.compile(r"[a-z]", re.I)
 
 
 class Refusal(Exception):
     """The environment cannot be made; the text says why, to a person."""
-
-
-class NoNetwork(Exception):
-    pass
-
-
-def normal(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def version_key(version):
-    release = re.match(r"v?(?:\d+!)?(\d+(?:\.\d+)*)(.*)", version)
-    numbers = [int(part) for part in release[1].split(".")] if release else [0]
-    while len(numbers) > 1 and numbers[-1] == 0:
-        numbers.pop()
-    post = re.match(r"[.-]?post(\d+)$", release[2]) if release else None
-    return numbers, int(post[1]) if post else -1
-
-
-class Index:
-    """The package index's own pages: which versions there are, and since when."""
-
-    def __init__(self, request):
-        self.urls, self.folders = request["index_urls"], request["find_links"]
-        self.pages = {}
-
-    def fetch(self, url):
-        parts = urllib.parse.urlsplit(url)
-        headers = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
-        if parts.username:
-            secret = "%s:%s" % (urllib.parse.unquote(parts.username),
-                                urllib.parse.unquote(parts.password or ""))
-            headers["Authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
-            url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        opened = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60)
-        with opened as answer:
-            return answer.read(PAGE_BYTES_MAX), answer.headers.get_content_type(), answer.url
-
-    def page(self, index, name):
-        """[(file url, upload date or None)] of one project on one index."""
-        url = index.rstrip("/") + "/" + name + "/"
-        if url not in self.pages:
-            try:
-                body, kind, final = self.fetch(url)
-            except urllib.error.HTTPError as error:
-                if error.code not in (401, 403, 404, 410):
-                    raise NoNetwork("%s answers %s" % (hide(index), error.code)) from error
-                body, kind, final = b"", "text/html", url
-            except OSError as error:
-                raise NoNetwork("%s: %s" % (hide(index), error)) from error
-            if kind.endswith("json"):
-                files = json.loads(body).get("files", [])
-                found = [(file["url"], (file.get("upload-time") or "")[:10] or None)
-                         for file in files if not file.get("yanked")]
-            else:
-                links = re.findall(r"<a\b[^>]*?href\s*=\s*[\"']([^\"'>]+)", body.decode("utf-8", "replace"))
-                found = [(link.replace("&amp;", "&"), None) for link in links]
-            self.pages[url] = [(urllib.parse.urljoin(final, link), date) for link, date in found]
-        return self.pages[url]
-
-    def hosts(self, names):
-        found = set()
-        for index in self.urls:
-            for name in names:
-                for link, _ in self.page(index, name):
-                    parts = urllib.parse.urlsplit(link)
-                    if parts.scheme in ("http", "https") and parts.hostname:
-                        port = parts.port or (443 if parts.scheme == "https" else 80)
-                        found.add("%s:%d" % (parts.hostname, port))
-        return sorted(found)
-
-    def versions(self, name):
-        """{version: date or None} of every final release."""
-        links = [item for index in self.urls for item in self.page(index, name)]
-        links += [(file, None) for folder in self.folders if os.path.isdir(folder)
-                  for file in os.listdir(folder)]
-        found = {}
-        for link, date in links:
-            file = urllib.parse.unquote(urllib.parse.urlsplit(link).path).rpartition("/")[2]
-            wheel = re.match(r"([^-]+)-([^-]+)-.*\.whl$", file)
-            source = re.match(r"(.+)-([^-]+)\.(?:tar\.gz|zip|tar\.bz2|tgz)$", file)
-            match = wheel or source
-            if match and normal(match[1]) == name:
-                version = match[2]
-                if not PRE_RELEASE.search(version.replace("post", "")):
-                    dates = [value for value in (found.get(version), date) if value]
-                    found[version] = min(dates) if dates else None
-        return found
-
-
-def hide(url):
-    parts = urllib.parse.urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def days_after(date, days):
@@ -203,7 +108,8 @@ class Resolver:
             tests.append("pytest")
         unpinned = [re.sub(r"===?\s*[^\s,;]+,?", "", line) for line in tests]
         bare = [re.sub(r"^([\w.-]+\s*(?:\[[^\]]*\])?)[^;]*", r"\1 ", line) for line in tests]
-        for choice, note in ((tests, ""), (unpinned, "exact versions of test packages were dropped"),
+        for choice, note in ((tests, ""),
+                             (unpinned, "exact versions of test packages were dropped"),
                              (bare, "version limits of test packages were dropped")):
             packages, message = self.compile(core + choice)
             if packages is not None:
@@ -464,7 +370,8 @@ class Resolver:
 
 def unbuildable(message):
     match = re.search(r"(?:Failed to build|Failed to download and build|Failed to prepare"
-                      r"|Failed to parse metadata from built wheel)[^`]*`([\w.-]+)==([^`]+)`", message)
+                      r"|Failed to parse metadata from built wheel)[^`]*`([\w.-]+)==([^`]+)`",
+                      message)
     return (normal(match[1]), match[2]) if match else None
 
 
