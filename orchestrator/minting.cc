@@ -113,6 +113,18 @@ Status Summarise(datasets::Store& store, MintSummary& summary) {
 
 }  // namespace
 
+std::string ShownSource(const std::string& source) {
+  const size_t scheme = source.find("://");
+  if (scheme == std::string::npos) {
+    std::error_code error;
+    const std::filesystem::path path = std::filesystem::weakly_canonical(source, error);
+    return error ? source : path.string();
+  }
+  const size_t host = scheme + 3;
+  const size_t at = source.substr(host, source.find('/', host) - host).rfind('@');
+  return at == std::string::npos ? source : source.substr(0, host) + source.substr(host + at + 1);
+}
+
 std::string RunId(const v1::Job& job, const std::string& source_name) {
   v1::Job identity = job;
   identity.set_source(source_name);
@@ -128,9 +140,10 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
   const std::filesystem::path sources = std::filesystem::path(store.cache_folder()) / "sources";
   TASKMINT_ASSIGN_OR_RETURN(
       environments::ImportedSource source,
-      environments::ImportSource(sandboxes, job.source(),
-                                 std::filesystem::absolute(sources / Sha256Hex(job.source())),
-                                 stop));
+      environments::ImportSource(
+          sandboxes, request.job.source(),
+          std::filesystem::absolute(sources / Sha256Hex(request.job.source())), stop));
+  job.set_source(ShownSource(request.job.source()));
   TASKMINT_ASSIGN_OR_RETURN(const auto repository, GitRepository::Open(source.repository_path));
   TASKMINT_ASSIGN_OR_RETURN(const std::string head, repository->Head());
   TASKMINT_ASSIGN_OR_RETURN(const LanguageDriver* driver,

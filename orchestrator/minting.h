@@ -57,6 +57,10 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
                                const MintRequest& request, MintListener& listener,
                                std::stop_token stop);
 
+// `source` as it may be shown and stored: a URL without user name and password, a path made
+// absolute.
+std::string ShownSource(const std::string& source);
+
 // Id of a run.
 std::string RunId(const v1::Job& job, const std::string& source_name);
 

@@ -4,6 +4,7 @@
 #include "orchestrator/machine.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/json.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -35,7 +36,7 @@ int RunDoctor(const DoctorOptions& options) {
   }
   table.Print();
   for (const sandbox::Finding& finding : findings) {
-    if (!finding.ok) PrintOut("\n" + finding.name + ": " + finding.mend + "\n");
+    if (!finding.ok) PrintOut(Printable("\n" + finding.name + ": " + finding.mend + "\n"));
   }
   return sound ? kExitDone : kExitFailed;
 }

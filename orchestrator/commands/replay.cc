@@ -6,6 +6,7 @@
 #include "orchestrator/terminal.h"
 #include "proto/base/clock.h"
 #include "proto/base/json.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -29,12 +30,14 @@ nlohmann::json ReportJson(const ReplayReport& report) {
 void PrintReport(const ReplayReport& report) {
   std::string line = report.id.substr(0, 12) + " ";
   if (!report.no_verdict.empty()) {
-    line += "no-verdict: " + report.no_verdict;
+    line += "no-verdict: " + Printable(report.no_verdict);
   } else {
     line += report.agrees() ? Tinted("agrees", Tint::kGreen) : Tinted("differs", Tint::kRed);
   }
   PrintOut(line + "\n");
-  for (const std::string& difference : report.differences) PrintOut("  " + difference + "\n");
+  for (const std::string& difference : report.differences) {
+    PrintOut("  " + Printable(difference) + "\n");
+  }
 }
 
 Result<std::vector<std::string>> Ids(datasets::Store& store, const ReplayOptions& options) {

@@ -14,6 +14,7 @@
 #include "orchestrator/terminal.h"
 #include "orchestrator/wall_budget.h"
 #include "proto/base/json.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -129,8 +130,8 @@ struct SynthTotal {
 };
 
 void AddFailure(const std::string& source, const Status& status, SynthTotal& total) {
-  Complain(source + ": " + status.message());
-  total.sources.push_back({{"source", source}, {"error", status.message()}});
+  Complain(ShownSource(source) + ": " + status.message());
+  total.sources.push_back({{"source", ShownSource(source)}, {"error", status.message()}});
 }
 
 // Those that are a repository, a bundle or a URL by their looks; says what is wrong with the rest,
@@ -168,13 +169,13 @@ void MintOne(datasets::Store& store, sandbox::SandboxHost& sandboxes, const Mint
   }
   total.kept += static_cast<int64_t>(summary->tasks.size());
   total.sources.push_back(SummaryJson(*summary));
-  if (!options.json) PrintOut(SummaryText(*summary));
+  if (!options.json) PrintOut(Printable(SummaryText(*summary)));
   if (!summary->end.ok() && summary->end.code() != Code::kCancelled) {
-    Complain(source + ": " + summary->end.message());
+    Complain(ShownSource(source) + ": " + summary->end.message());
     Complain("the same command goes on where it stopped");
     total.failed = true;
   } else if (summary->tasks.empty() && summary->end.ok()) {
-    Complain(source + ": nothing kept (" + RejectedText(*summary) +
+    Complain(ShownSource(source) + ": nothing kept (" + RejectedText(*summary) +
              "); `taskmint list --rejected --store " + options.store + "` says why");
   }
 }

@@ -7,6 +7,7 @@
 #include "orchestrator/terminal.h"
 #include "proto/base/clock.h"
 #include "proto/base/json.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -49,7 +50,7 @@ void PrintVerdict(const v1::Verdict& verdict) {
   if (verdict.state() != v1::Verdict::STATE_NO_VERDICT) {
     line += ", score " + nlohmann::json(verdict.score()).dump();
   }
-  if (!verdict.reason().empty()) line += ": " + verdict.reason();
+  if (!verdict.reason().empty()) line += ": " + Printable(verdict.reason());
   PrintOut(line + "\n");
   if (verdict.tests().empty()) return;
   Table table({"STATUS", "ROLE", "TEST"});
