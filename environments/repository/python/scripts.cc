@@ -43,6 +43,7 @@ std::string_view PythonScript(std::string_view name) {
   TASKMINT_RETURN_SCRIPT(doctor);
 #undef TASKMINT_RETURN_SCRIPT
   TASKMINT_CHECK(false);
+  return {};
 }
 
 }  // namespace taskmint::environments
