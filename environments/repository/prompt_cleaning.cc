@@ -10,6 +10,9 @@
 namespace taskmint::environments {
 namespace {
 
+// RE2's own view of text, which in newer releases is another type.
+re2::StringPiece Piece(std::string_view text) { return {text.data(), text.size()}; }
+
 constexpr size_t kRawBytesMax = 128 << 10;
 constexpr size_t kPromptBytesMax = 32 << 10;
 
@@ -115,7 +118,7 @@ bool StartsDiff(const std::vector<std::string_view>& lines, size_t at) {
   static const RE2 kHunk(R"(@@ -\d+(?:,\d+)? \+\d+.*)");
   const std::string_view text = Trimmed(lines[at]);
   const std::string_view next = at + 1 < lines.size() ? Trimmed(lines[at + 1]) : "";
-  return text.starts_with("diff --git ") || RE2::FullMatch(text, kHunk) ||
+  return text.starts_with("diff --git ") || RE2::FullMatch(Piece(text), kHunk) ||
          (text.starts_with("Index: ") && next.starts_with("=====")) ||
          (text.starts_with("--- ") && next.starts_with("+++ "));
 }
@@ -129,11 +132,11 @@ size_t EndOfDiff(const std::vector<std::string_view>& lines, size_t at) {
   while (at < lines.size()) {
     std::string old_count;
     std::string new_count;
-    if (RE2::FullMatch(lines[at], kHeader)) {
+    if (RE2::FullMatch(Piece(lines[at]), kHeader)) {
       ++at;
       continue;
     }
-    if (!RE2::FullMatch(lines[at], kHunk, &old_count, &new_count)) break;
+    if (!RE2::FullMatch(Piece(lines[at]), kHunk, &old_count, &new_count)) break;
     const auto count = [](const std::string& digits) {
       return digits.empty() || digits.size() > 6 ? 1 : std::stoi(digits);
     };
@@ -157,7 +160,7 @@ bool IsFence(std::string_view line) {
 
 bool IsPatchBlock(const std::vector<std::string_view>& lines, size_t begin, size_t end) {
   static const RE2 kInfo(R"((?i)(?:```+|~~~+)\s*(?:diff|patch|suggestion)\b.*)");
-  if (RE2::FullMatch(Trimmed(lines[begin]), kInfo)) return true;
+  if (RE2::FullMatch(Piece(Trimmed(lines[begin])), kInfo)) return true;
   for (size_t i = begin + 1; i < end; ++i) {
     if (StartsDiff(lines, i)) return true;
   }

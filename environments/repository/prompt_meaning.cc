@@ -79,7 +79,8 @@ std::string WhyUnderspecified(std::string_view text) {
   static const RE2 kReverted(R"(Revert ".*"\.?)");
   const std::string_view all = Trimmed(text);
   if (all.empty()) return "nothing is left of the text but references and boilerplate";
-  if (RE2::FullMatch(all, kReverted)) return "it reverts another change without saying why";
+  if (RE2::FullMatch(re2::StringPiece(all.data(), all.size()), kReverted))
+    return "it reverts another change without saying why";
   if (MeaningfulWords(all) >= kWordsMin) return "";
   std::string shown(CutMiddle(Printable(all), 120));
   std::replace(shown.begin(), shown.end(), '\n', ' ');
