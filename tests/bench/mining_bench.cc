@@ -100,8 +100,9 @@ Status Measure(Shared& shared, environments::GitRepository& repository, Row& row
   v1::RepositoryEnvironment environment;
   environment.set_work_path("/work");
   environment.set_driver(std::string(shared.driver.language()));
-  const verifier::GradingBench bench{shared.driver, shared.sandboxes, environment,
-                                     built,         proposal.overlay, proposal.removed_paths};
+  const verifier::GradingBench bench{
+      shared.driver,    shared.sandboxes,       environment,         built,
+      proposal.overlay, proposal.removed_paths, proposal.parent_tree};
   constexpr int64_t kWallMs = 120'000;
   const double start = Now();
   verifier::Observer before(bench, proposal.parent_tree);
