@@ -73,6 +73,16 @@ def import_for_tests(names):
                 del sys.modules[added]
 
 
+def settle_hypothesis():
+    """Runs of one state must agree: fixed examples, no deadline on a busy machine, no memory."""
+    try:
+        from hypothesis import settings
+        settings.register_profile("taskmint", derandomize=True, deadline=None, database=None)
+        settings.load_profile("taskmint")
+    except Exception:
+        pass  # a version that lacks one of these: the repeats will tell
+
+
 def warm_up(names):
     """Runs an empty session with nothing of the repository in reach; says why it could not."""
     folder = tempfile.mkdtemp()
@@ -91,6 +101,8 @@ def warm_up(names):
         if code != 0:
             return "an empty pytest session ends with %d" % code
         import_for_tests(names)
+        if "hypothesis" in sys.modules:
+            settle_hypothesis()
         if threading.active_count() > 1:
             return "a package starts threads when it is imported"
         return ""
