@@ -61,6 +61,8 @@ def lines(text):
 
 def requirement_file(path, depth=0):
     found = []
+    if path.endswith(".txt") and os.path.isfile(path[:-4] + ".in"):
+        path = path[:-4] + ".in"  # what the exact versions were made from
     if depth > 4 or not os.path.realpath(path).startswith(os.getcwd() + os.sep):
         return found
     text = re.sub(r"\\\n", " ", read(path))
@@ -289,8 +291,7 @@ class Plan:
                 "others" if re.search(r"dev", stem) else \
                 "main" if stem == "requirements" else ""
             if kind:
-                source = os.path.splitext(path)[0] + ".in"
-                chosen[stem] = (kind, source if os.path.exists(source) else path)
+                chosen[stem] = (kind, path)
         for kind, path in chosen.values():
             found = requirement_file(path)
             if kind == "main":

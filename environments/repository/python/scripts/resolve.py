@@ -98,6 +98,7 @@ class Resolver:
         self.notes = list(plan["notes"])
         self.own = normal(plan["name"])
         self.closure = set()  # of the package that is being lifted
+        self.requirements = []
         self.venv = "/tmp/try"
 
     # The requirements, loosened step by step where old pins contradict each other or this base.
@@ -142,10 +143,11 @@ class Resolver:
                 broken, good = unbuildable(message), self.builds
             if not broken or not self.lift(broken[0], broken[1], good, requirements):
                 return None, message
+            requirements = self.unpinned(requirements)
         return None, message
 
     def again(self):
-        packages, message = self.uv.compile(self.requirements)
+        packages, message = self.compile(self.requirements)
         if packages is None:
             raise Refusal("the dependencies cannot be resolved: " + one_line(message))
         return packages
@@ -160,7 +162,6 @@ class Resolver:
                        key=lambda item: version_key(item[0]))
         before = (dict(self.uv.dates), dict(self.uv.overrides))
         requirements = requirements or self.requirements
-
         hints = self.request["hints"]  # what other commits' searches found
 
         def attempt(place):
@@ -174,12 +175,13 @@ class Resolver:
             for member in self.closure:
                 self.uv.dates[member] = max(limit, self.uv.dates.get(member, self.request["date"]))
             self.uv.overrides[name] = candidate
-            packages, _ = self.uv.compile(requirements)
+            packages, _ = self.uv.compile(self.unpinned(requirements))
             if packages is None:
                 return False
             if good(name, packages):
                 return True
-            if self.own not in self.closure:  # else it is this state of the project that fails
+            # Elsewhere it is the project, or its other packages, that fail.
+            if self.own not in self.closure and good != self.starts_among_all:
                 hints["%s==%s" % (name, candidate)] = "does not work"
             return False
 
@@ -211,7 +213,14 @@ class Resolver:
                           "%s was not there yet: the oldest that works is %s" % (name, found))
         own = " for " + self.own if self.own in self.closure else ""
         self.request["hints"][name + own] = found
+        self.requirements = self.unpinned(self.requirements)
         return True
+
+    def unpinned(self, requirements):
+        """Without exact versions of what the lifted package needs: they fitted the old one."""
+        return [re.sub(r"===?\s*[^\s,;]+,?", "", line)
+                if normal(re.match(r"[\w.-]*", line)[0]) in self.closure else line
+                for line in requirements]
 
     def builds(self, name, packages):
         broken = unbuildable(self.uv.install("/tmp/build", {name: packages[name]})) \
@@ -269,6 +278,13 @@ class Resolver:
         self.add_roots()
         return not self.try_start()
 
+    def starts_among_all(self, name, packages):
+        packages = self.others(packages)
+        if name not in packages or self.uv.install(self.venv, packages):
+            return False
+        self.add_roots()
+        return not self.try_start()
+
     def plugins(self):
         """[(entry point, package)] of the environment."""
         script = ("import importlib.metadata as m\n"
@@ -282,10 +298,12 @@ class Resolver:
     def make_start(self, packages):
         """Lifts pytest and its plugins until they start; returns the packages that do."""
         packages = self.install(packages)
-        message = self.try_start() if self.own != "pytest" else ""
-        if message:
-            version = packages["pytest"]["version"]
-            if not self.lift("pytest", version, self.pytest_starts):
+        version = packages["pytest"]["version"] if "pytest" in packages else "0"
+        for good in (self.pytest_starts, self.starts_among_all):
+            message = self.try_start() if self.own != "pytest" else ""
+            if not message:
+                break
+            if not self.lift("pytest", version, good):
                 raise Refusal("no version of pytest from %s on starts under Python %s: %s"
                               % (version, self.plan["python"], one_line(message)))
             packages = self.install(self.again())
