@@ -10,6 +10,7 @@
 
 TASKMINT_SCRIPT(plan)
 TASKMINT_SCRIPT(resolve)
+TASKMINT_SCRIPT(compile)
 TASKMINT_SCRIPT(package_index)
 TASKMINT_SCRIPT(setup_stub)
 TASKMINT_SCRIPT(fetch)
@@ -33,6 +34,7 @@ std::string_view PythonScript(std::string_view name) {
   if (name == #stem ".py") return Text(taskmint_python_##stem##_begin, taskmint_python_##stem##_end)
   TASKMINT_RETURN_SCRIPT(plan);
   TASKMINT_RETURN_SCRIPT(resolve);
+  TASKMINT_RETURN_SCRIPT(compile);
   TASKMINT_RETURN_SCRIPT(package_index);
   TASKMINT_RETURN_SCRIPT(setup_stub);
   TASKMINT_RETURN_SCRIPT(fetch);

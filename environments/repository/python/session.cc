@@ -7,10 +7,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "environments/repository/python/byte_code.h"
 #include "environments/repository/python/scripts.h"
 #include "environments/repository/python/steering.h"
 #include "proto/base/digest.h"
 #include "proto/base/json.h"
+#include "proto/base/log.h"
 #include "proto/base/random.h"
 #include "proto/base/utf8.h"
 
@@ -56,13 +58,27 @@ int64_t SinceMs(std::chrono::steady_clock::time_point start) {
       .count();
 }
 
+bool IsConftest(std::string_view path) {
+  return path == "conftest.py" || path.ends_with("/conftest.py");
+}
+
+// Tests that a run may collect, and the conftest.py files that steer them.
+std::set<std::string> TestsOf(const FileTree& tree, const std::vector<std::string>& files) {
+  std::set<std::string> tests(files.begin(), files.end());
+  for (const auto& [path, entry] : tree.files()) {
+    if (IsConftest(path) || (files.empty() && IsPythonTestFile(path))) tests.insert(path);
+  }
+  return tests;
+}
+
 // Top-level modules that the tests import: what of them is the environment's is loaded once.
-std::vector<std::string> ImportsOfTests(const FileTree& tree) {
+std::vector<std::string> ImportsOf(const FileTree& tree, const std::set<std::string>& tests) {
   static const re2::RE2 kImport(R"((?m)^(?:import|from) +([A-Za-z_][A-Za-z0-9_]*))");
   std::set<std::string> names;
-  for (const auto& [path, entry] : tree.files()) {
-    if (!IsPythonTestFile(path) && !std::string_view(path).ends_with("conftest.py")) continue;
-    re2::StringPiece rest(*entry.content);
+  for (const std::string& path : tests) {
+    const FileEntry* entry = tree.Find(path);
+    if (entry == nullptr) continue;
+    re2::StringPiece rest(*entry->content);
     std::string name;
     while (names.size() < 200 && re2::RE2::FindAndConsume(&rest, kImport, &name)) {
       names.insert(name);
@@ -71,26 +87,14 @@ std::vector<std::string> ImportsOfTests(const FileTree& tree) {
   return {names.begin(), names.end()};
 }
 
-// Byte code that stands beside a source of `tree`.
-FileTree ByteCodeOf(const FileTree& found, const FileTree& tree) {
-  FileTree code;
-  for (const auto& [path, entry] : found.files()) {
-    const size_t folder = path.rfind("__pycache__/");
-    if (folder == std::string::npos || !std::string_view(path).ends_with(".pyc")) continue;
-    const std::string name = path.substr(folder + 12);
-    if (entry.kind == FileEntry::Kind::kSymlink || tree.Contains(path)) continue;
-    if (tree.Contains(path.substr(0, folder) + name.substr(0, name.find('.')) + ".py")) {
-      (void)code.Set(path, entry);
-    }
-  }
-  return code;
-}
-
 class PythonSession : public TestSession {
  public:
-  PythonSession(std::unique_ptr<sandbox::Sandbox> sandbox, FileTree tree,
-                const v1::RepositoryEnvironment& environment)
-      : sandbox_(std::move(sandbox)),
+  PythonSession(sandbox::SandboxHost& sandboxes, std::unique_ptr<sandbox::Sandbox> sandbox,
+                FileTree tree, const v1::RepositoryEnvironment& environment,
+                const BuiltEnvironment& built)
+      : sandboxes_(sandboxes),
+        built_(built),
+        sandbox_(std::move(sandbox)),
         tree_(std::move(tree)),
         command_(environment.test_command()),
         arguments_(ArgumentsOfPytest(command_.empty() ? "pytest" : command_)) {}
@@ -102,7 +106,11 @@ class PythonSession : public TestSession {
   }
 
   Result<TestRunOutput> Run(const TestRun& run, std::stop_token stop) override {
-    if (dirty_) TASKMINT_RETURN_IF_ERROR(Restore());
+    if (dirty_) {
+      TASKMINT_RETURN_IF_ERROR(Restore());
+    } else {
+      TASKMINT_RETURN_IF_ERROR(AddByteCode(run, stop));
+    }
     dirty_ = true;
     if (!run.added.empty()) TASKMINT_RETURN_IF_ERROR(sandbox_->Put(run.added, kWork, kFileTime));
     const std::string folder = std::string(kTemporary) + "/" + RandomName();
@@ -120,8 +128,6 @@ class PythonSession : public TestSession {
     auto started = sandbox_->Start(command);
     if (!started.ok()) return started.status().WithContext("starting the test runner");
     runner_ = std::move(started).value();
-    const nlohmann::json request = {{"imports", ImportsOfTests(tree_)}};
-    TASKMINT_RETURN_IF_ERROR(runner_->WriteLine(DumpJson(request)));
     auto answer = runner_->ReadLine(kWarmUpMsMax, stop);
     if (!answer.ok()) {
       return Status(answer.status().code(), Boundary::kSandbox,
@@ -131,13 +137,22 @@ class PythonSession : public TestSession {
     return OkStatus();
   }
 
+  Status AddByteCode(const TestRun& run, std::stop_token stop) {
+    std::set<std::string> paths = TestsOf(tree_, run.files);
+    for (const auto& [path, entry] : tree_.files()) {
+      if (PythonRoleOf(path) == PathRole::kSource) paths.insert(path);
+    }
+    const FileTree code = ByteCodeOfSources(sandboxes_, built_, tree_, paths, kFileTime, stop);
+    return code.empty() ? OkStatus() : sandbox_->Put(code, kWork, kFileTime);
+  }
+
   // The session's files again, and nothing else, but for byte code of the same sources.
   Status Restore() {
     if (!code_collected_) {
       code_collected_ = true;
       auto found = sandbox_->Collect(kWork, {});
       if (found.ok()) {
-        code_ = ByteCodeOf(*found, tree_);
+        code_ = ByteCodeBeside(*found, tree_);
       } else if (found.status().code() != Code::kResourceExhausted) {
         return found.status();
       }
@@ -185,6 +200,7 @@ class PythonSession : public TestSession {
     nlohmann::json request = {{"arguments", Arguments(run, report)},
                               {"log", log},
                               {"log_bytes_max", kLogBytesMax},
+                              {"imports", ImportsOf(tree_, TestsOf(tree_, run.files))},
                               {"shuffle", nullptr}};
     if (run.shuffle_seed) request["shuffle"] = *run.shuffle_seed;
     const int64_t wall_ms_max = run.wall_ms_max > 0 ? run.wall_ms_max : kWallMsDefault;
@@ -222,6 +238,9 @@ class PythonSession : public TestSession {
     output.exit_code = answer->value("exit", -1);
     output.ending = output.signal != 0 ? Ending::kSignalled : Ending::kExited;
     output.cpu_ms = answer->value("cpu_ms", int64_t{0});
+    if (const std::string why = answer->value("cold", ""); !why.empty()) {
+      Log(LogLevel::kDebug, "the test runner starts afresh for each run", {{"why", why}});
+    }
     if (!answer->value("settled", false)) {
       runner_.reset();
       TASKMINT_RETURN_IF_ERROR(sandbox_->KillAll());
@@ -271,6 +290,8 @@ class PythonSession : public TestSession {
     return output;
   }
 
+  sandbox::SandboxHost& sandboxes_;
+  const BuiltEnvironment built_;
   std::unique_ptr<sandbox::Sandbox> sandbox_;
   const FileTree tree_;
   const std::string command_;
@@ -346,7 +367,8 @@ Result<std::unique_ptr<TestSession>> OpenPythonSession(sandbox::SandboxHost& san
   if (limits.processes_max() > 0) spec.limits.processes_max = limits.processes_max();
   if (limits.disk_bytes_max() > 0) spec.limits.disk_bytes_max = limits.disk_bytes_max();
   TASKMINT_ASSIGN_OR_RETURN(auto opened, sandboxes.Open(spec, stop));
-  auto session = std::make_unique<PythonSession>(std::move(opened), tree, environment);
+  auto session =
+      std::make_unique<PythonSession>(sandboxes, std::move(opened), tree, environment, built);
   TASKMINT_RETURN_IF_ERROR(session->Begin(stop));
   return std::unique_ptr<TestSession>(std::move(session));
 }

@@ -4,6 +4,7 @@ Equal input gives equal files: nothing that differs from build to build is left 
 """
 import csv
 import glob
+import gzip
 import io
 import json
 import os
@@ -15,6 +16,15 @@ import sys
 VENV = "/venv"
 # Written by installers: paths and times of this build.
 LEFT_BY_INSTALLERS = ("direct_url.json", "uv_cache.json", "uv_build.json", "REQUESTED")
+# The time of every file of a layer where it is mounted.
+FILE_TIME = 1
+HYPOTHESIS = """
+from hypothesis.configuration import set_hypothesis_home_dir
+set_hypothesis_home_dir(%r)
+from hypothesis.internal import charmap
+charmap.charmap()
+charmap.intervals_from_codec("utf-8")
+"""
 
 
 class Refusal(Exception):
@@ -156,6 +166,38 @@ def byte_compile(site):
                    stderr=subprocess.DEVNULL, check=False)
 
 
+def prepare(site):
+    """What packages compute at their first use, once: pytest its plugins' byte code, hypothesis its
+    tables of Unicode. Nothing of it is needed, so nothing of it may fail."""
+    for folder, _, names in os.walk(VENV):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):
+                os.utime(path, (FILE_TIME, FILE_TIME))
+    folder = "/tmp/prepare"
+    os.makedirs(folder)
+    with open(folder + "/pytest.ini", "w", encoding="utf-8") as file:
+        file.write("[pytest]\n")
+    with open(folder + "/test_nothing.py", "w", encoding="utf-8") as file:
+        file.write("def test_nothing():\n    assert True\n")
+    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONHASHSEED": "0"}
+    commands = [["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]]
+    if os.path.isdir(site + "/hypothesis"):
+        commands.append(["-c", HYPOTHESIS % (VENV + "/share/hypothesis")])
+    for command in commands:
+        try:
+            subprocess.run([VENV + "/bin/python", *command], cwd=folder, env=variables,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, timeout=60, check=False)
+        except subprocess.TimeoutExpired:
+            pass
+    for path in glob.glob(VENV + "/share/hypothesis/**/*.gz", recursive=True):
+        with gzip.open(path) as file:
+            content = file.read()
+        with open(path, "wb") as file:
+            file.write(gzip.compress(content, mtime=0))
+
+
 def main():
     request = json.load(sys.stdin)
     recipe = request["recipe"]
@@ -175,6 +217,7 @@ def main():
         write_metadata(site, plan)
         make_equal(site)
         byte_compile(site)
+        prepare(site)
     except Refusal as error:
         json.dump({"refusal": str(error)}, sys.stdout)
         return

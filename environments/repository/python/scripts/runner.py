@@ -58,41 +58,86 @@ class Order:
         return values
 
 
-def import_for_tests(names):
-    """Imports what the tests import, as far as it comes from the environment alone."""
-    for name in names:
+def place_unicode_tables():
+    """Those that hypothesis would otherwise compute in every run, for seconds: where a first run
+    leaves them."""
+    made, place = sys.prefix + "/share/hypothesis", WORK + "/.hypothesis"
+    if os.path.isdir(made) and not os.path.lexists(place):
+        shutil.copytree(made, place)
+
+
+class Settle:
+    """Runs of one state must agree: hypothesis with fixed examples, no deadline on a busy machine,
+    no memory. After the repository's own settings, before its tests are imported."""
+
+    def __init__(self, imports):
+        self.imports = imports
+
+    def pytest_configure(self):
+        if "hypothesis" not in sys.modules and "hypothesis" not in self.imports:
+            return
+        try:
+            from hypothesis import settings
+            settings.register_profile("taskmint", settings.default, derandomize=True,
+                                      deadline=None, database=None)
+            settings.load_profile("taskmint")
+        except Exception:
+            pass  # there is none, or a version that lacks one of these: the repeats will tell
+
+
+class Loader:
+    """Imports what the tests import, once, as far as it comes from the environment alone."""
+
+    def __init__(self):
+        self.tried = set()
+
+    def load(self, names):
+        """Says why the process can no longer be forked from."""
+        path = sys.path[:]
+        sys.path[:] = [entry for entry in path if not below_work(entry)]
+        gc.disable()
+        try:
+            for name in names:
+                if name not in self.tried:
+                    self.tried.add(name)
+                    self.load_one(name)
+            if threading.active_count() > 1:
+                return "a package starts threads when it is imported"
+            return ""
+        except BaseException as error:
+            return "%s: %s" % (type(error).__name__, error)
+        finally:
+            sys.path[:] = path
+            sys.path_importer_cache.clear()
+            gc.freeze()
+            gc.enable()
+
+    def load_one(self, name):
         before = set(sys.modules)
         try:
             if importlib.util.find_spec(name) is not None:
                 importlib.import_module(name)
         except BaseException:
             for added in set(sys.modules) - before:
-                module = sys.modules[added]
-                if not getattr(module, "__file__", None) or not module.__file__.endswith(".py"):
-                    raise  # half an extension module cannot be loaded again
-                del sys.modules[added]
+                file = getattr(sys.modules[added], "__file__", None) or ""
+                if file.startswith(sys.prefix + "/"):
+                    if not file.endswith(".py"):
+                        raise  # half an extension module cannot be loaded again
+                    del sys.modules[added]
 
 
-def settle_hypothesis():
-    """Runs of one state must agree: fixed examples, no deadline on a busy machine, no memory."""
-    try:
-        from hypothesis import settings
-        settings.register_profile("taskmint", derandomize=True, deadline=None, database=None)
-        settings.load_profile("taskmint")
-    except Exception:
-        pass  # a version that lacks one of these: the repeats will tell
-
-
-def warm_up(names):
+def warm_up():
     """Runs an empty session with nothing of the repository in reach; says why it could not."""
     folder = tempfile.mkdtemp()
     path, variables, modules = sys.path[:], dict(os.environ), set(sys.modules)
     sys.path[:] = [entry for entry in path if not below_work(entry)]
     keep = os.dup(2)
+    gc.disable()  # next to nothing of what is loaded is garbage
     try:
         os.chdir(folder)
         with open("test_nothing.py", "w") as file:
-            file.write("def test_nothing(tmp_path, capsys, monkeypatch):\n    assert tmp_path\n")
+            file.write("import gc\n\n\ndef test_nothing(tmp_path, capsys, monkeypatch):\n"
+                       "    assert tmp_path\n    gc.freeze()  # pytest collects at its end\n")
         with open("pytest.ini", "w") as file:
             file.write("[pytest]\n")
         os.dup2(1, 2)
@@ -100,11 +145,6 @@ def warm_up(names):
         code = pytest.main(PLAIN + ["-q", "--junitxml=report.xml", "test_nothing.py"])
         if code != 0:
             return "an empty pytest session ends with %d" % code
-        import_for_tests(names)
-        if "hypothesis" in sys.modules:
-            settle_hypothesis()
-        if threading.active_count() > 1:
-            return "a package starts threads when it is imported"
         return ""
     except BaseException as error:
         return "%s: %s" % (type(error).__name__, error)
@@ -142,7 +182,7 @@ def run_tests(request):
         sys.argv = [spec.origin] + request["arguments"]
         sys.orig_argv = [sys.executable, "-m", "pytest"] + request["arguments"]
         import pytest
-        plugins = []
+        plugins = [Settle(request["imports"])]
         if request["shuffle"] is not None:
             order = Order(request["shuffle"])
             hook = pytest.hookimpl(trylast=True)
@@ -179,7 +219,6 @@ def start_child(request, report, warm):
             script = sys.orig_argv[sys.orig_argv.index("-c") + 1]
             os.execv(sys.executable, [sys.executable, "-c", script, "once", json.dumps(request)])
         set_dumpable(1)
-        gc.unfreeze()
         run_tests(request)
     finally:
         os._exit(125)
@@ -254,19 +293,25 @@ def serve():
     def answer(value):
         os.write(report, json.dumps(value).encode() + b"\n")
 
-    why = warm_up(json.loads(lines.readline())["imports"])
-    gc.collect()
-    gc.freeze()
-    answer({"cold": why})
+    why, loader = warm_up(), Loader()
+    gc.freeze()  # never looked at again, and so not copied when a child collects
+    gc.enable()
+    answer({})
     for line in lines:
         request = json.loads(line)
         os.makedirs(os.path.dirname(request["log"]), 0o700, exist_ok=True)
+        why = why or loader.load(request["imports"])
+        try:
+            place_unicode_tables()
+        except OSError:
+            pass  # the run finds a full file system as well
         _, status, usage = os.wait4(start_child(request, report, not why), 0)
         settled = kill_leftovers()
         cut_log(request["log"], request["log_bytes_max"])
         answer({"exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
                 "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
-                "cpu_ms": int((usage.ru_utime + usage.ru_stime) * 1000), "settled": settled})
+                "cpu_ms": int((usage.ru_utime + usage.ru_stime) * 1000), "settled": settled,
+                "cold": why})
 
 
 if sys.path and sys.path[0] == "":

@@ -1,0 +1,129 @@
+#include "environments/repository/python/byte_code.h"
+
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "environments/repository/python/scripts.h"
+#include "environments/repository/python/steering.h"
+#include "proto/base/digest.h"
+#include "proto/base/json.h"
+
+namespace taskmint::environments {
+namespace {
+
+using nlohmann::json;
+
+// A sandbox costs as much as compiling this much.
+constexpr size_t kSourceBytesMin = 64 << 10;
+constexpr size_t kSourceBytesMax = 4 << 20;
+constexpr size_t kFileBytesMax = 2 << 20;
+constexpr size_t kKeptBytesMax = 256 << 20;
+constexpr int64_t kWallMsMax = 60'000;
+
+// What was compiled: by key, the .pyc files of one source.
+class Store {
+ public:
+  bool Find(const std::string& key, FileTree& code) {
+    const std::lock_guard lock(mutex_);
+    const auto found = files_.find(key);
+    if (found == files_.end()) return false;
+    code.Overlay(found->second);
+    return true;
+  }
+  void Keep(const std::string& key, FileTree code) {
+    const std::lock_guard lock(mutex_);
+    if (bytes_ > kKeptBytesMax) {
+      files_.clear();
+      bytes_ = 0;
+    }
+    bytes_ += code.content_bytes() + 200;
+    files_[key] = std::move(code);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, FileTree> files_;
+  size_t bytes_ = 0;
+};
+
+Store& Kept() {
+  static auto* store = new Store();
+  return *store;
+}
+
+// "a/b.py" of "a/__pycache__/b.cpython-311.pyc"; empty for anything else.
+std::string SourceOf(const std::string& path) {
+  const size_t folder = path.rfind("__pycache__/");
+  if (folder == std::string::npos || !std::string_view(path).ends_with(".pyc")) return {};
+  const std::string name = path.substr(folder + 12);
+  return path.substr(0, folder) + name.substr(0, name.find('.')) + ".py";
+}
+
+FileTree Compile(sandbox::SandboxHost& sandboxes, const BuiltEnvironment& built,
+                 const FileTree& sources, int64_t modified_s, std::stop_token stop) {
+  json request = {{"tests", json::array()}, {"sources", json::array()}};
+  for (const auto& [path, entry] : sources.files()) {
+    const bool test = IsPythonTestFile(path) || std::string_view(path).ends_with("conftest.py");
+    request[test ? "tests" : "sources"].push_back(path);
+  }
+  sandbox::SandboxSpec spec;
+  spec.mounts = built.layers;
+  spec.variables["PYTHONHASHSEED"] = "0";
+  auto opened = sandboxes.Open(spec, stop);
+  if (!opened.ok() || !(*opened)->Put(sources, "/work", modified_s).ok()) return {};
+  sandbox::Command command;
+  command.argv = {"/venv/bin/python", "-I", "-S", "-c", std::string(PythonScript("compile.py"))};
+  command.input = DumpJson(request);
+  command.wall_ms_max = kWallMsMax;
+  if (!(*opened)->Run(command, stop).ok()) return {};
+  auto found = (*opened)->Collect("/work", {});
+  return found.ok() ? ByteCodeBeside(*found, sources) : FileTree();
+}
+
+}  // namespace
+
+FileTree ByteCodeBeside(const FileTree& found, const FileTree& tree) {
+  FileTree code;
+  for (const auto& [path, entry] : found.files()) {
+    const std::string source = SourceOf(path);
+    if (!source.empty() && entry.kind != FileEntry::Kind::kSymlink && !tree.Contains(path) &&
+        tree.Contains(source)) {
+      (void)code.Set(path, entry);
+    }
+  }
+  return code;
+}
+
+FileTree ByteCodeOfSources(sandbox::SandboxHost& sandboxes, const BuiltEnvironment& built,
+                           const FileTree& tree, const std::set<std::string>& paths,
+                           int64_t modified_s, std::stop_token stop) {
+  FileTree code, missing;
+  std::map<std::string, std::string> keys;
+  size_t bytes = 0;
+  for (const std::string& path : paths) {
+    const FileEntry* entry = tree.Find(path);
+    if (entry == nullptr || entry->kind == FileEntry::Kind::kSymlink ||
+        !std::string_view(path).ends_with(".py") || entry->content->size() > kFileBytesMax) {
+      continue;
+    }
+    DigestBuilder key;
+    for (const sandbox::Mount& layer : built.layers) key.Add(layer.host_path);
+    const std::string digest = key.Add(path).Add(*entry->content).Hex();
+    if (Kept().Find(digest, code) || bytes + entry->content->size() > kSourceBytesMax) continue;
+    bytes += entry->content->size();
+    keys[path] = digest;
+    if (!missing.Set(path, *entry).ok()) return code;
+  }
+  if (bytes < kSourceBytesMin) return code;
+  const FileTree made = Compile(sandboxes, built, missing, modified_s, stop);
+  if (made.empty()) return code;
+  std::map<std::string, FileTree> by_source;
+  for (const auto& [path, entry] : made.files()) (void)by_source[SourceOf(path)].Set(path, entry);
+  for (const auto& [path, digest] : keys) Kept().Keep(digest, by_source[path]);
+  code.Overlay(made);
+  return code;
+}
+
+}  // namespace taskmint::environments
