@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 // A sandbox costs as much as compiling this much.
-constexpr size_t kSourceBytesMin = 64 << 10;
+constexpr size_t kSourceBytesMin = 192 << 10;
 constexpr size_t kSourceBytesMax = 4 << 20;
 constexpr size_t kFileBytesMax = 2 << 20;
 constexpr size_t kKeptBytesMax = 256 << 20;

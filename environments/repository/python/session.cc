@@ -178,6 +178,7 @@ class PythonSession : public TestSession {
             "--rootdir=/work",
             "--continue-on-collection-errors",
             "--color=no",
+            "--tb=native",  // the others parse the whole file for each failure
             "--junitxml=" + report};
   }
 

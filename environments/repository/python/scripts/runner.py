@@ -6,6 +6,8 @@ standard output. The forked child, in which the code under test runs, never has 
 import ctypes
 import gc
 import importlib
+import importlib.machinery
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -21,6 +23,8 @@ import types
 WORK = "/work"
 SETTLE_S_MAX = 5.0
 PR_SET_DUMPABLE = 4
+# Young objects between two collections: what lives on is frozen, so looking often finds little.
+GC_THRESHOLD = 20_000
 PLAIN = ["-p", "no:cacheprovider", "-p", "no:randomly"]
 
 
@@ -78,18 +82,62 @@ class Settle:
             return
         try:
             from hypothesis import settings
+            phases = [phase for phase in settings.default.phases
+                      if phase.name not in ("shrink", "explain")]
             settings.register_profile("taskmint", settings.default, derandomize=True,
-                                      deadline=None, database=None)
+                                      deadline=None, database=None, phases=phases)
             settings.load_profile("taskmint")
         except Exception:
             pass  # there is none, or a version that lacks one of these: the repeats will tell
 
 
 class Loader:
-    """Imports what the tests import, once, as far as it comes from the environment alone."""
+    """Imports, once, what comes from the environment alone. What depends on the repository, even if
+    it can do without, is left to the runs."""
 
     def __init__(self):
         self.tried = set()
+        self.work = [entry for entry in sys.path if below_work(entry)]
+        self.complete = None  # the modules that were loaded when the repository was first asked for
+
+    def find_spec(self, name, path=None, target=None):
+        """The last finder asked: nobody else has the module."""
+        if self.complete is None and \
+                importlib.machinery.PathFinder.find_spec(name.partition(".")[0], self.work):
+            self.complete = {loaded for loaded, module in list(sys.modules.items())
+                             if not getattr(getattr(module, "__spec__", None), "_initializing", 0)}
+        return None
+
+    def call(self, load, *arguments):
+        """What `load` returns, or nothing when it needs the repository or fails."""
+        before, self.complete, value = set(sys.modules), None, None
+        sys.meta_path.append(self)
+        try:
+            value = load(*arguments)
+            failed = False
+        except BaseException:
+            failed = True
+        finally:
+            sys.meta_path.remove(self)
+        if failed or self.complete is not None:
+            self.forget(before if self.complete is None else before | self.complete)
+            return None
+        return value
+
+    def forget(self, kept):
+        """Removes the modules that are not among `kept`, and what is below them."""
+        gone = set(sys.modules) - kept
+        for name in list(sys.modules):
+            parts = name.split(".")
+            if any(".".join(parts[:count]) in gone for count in range(1, len(parts))):
+                gone.add(name)
+        for name in gone:
+            file = getattr(sys.modules[name], "__file__", None) or ""
+            if not file.startswith(sys.prefix + "/"):
+                continue  # the standard library's own
+            if not file.endswith(".py"):
+                raise ImportError("%s cannot be loaded again" % name)
+            del sys.modules[name]
 
     def load(self, names):
         """Says why the process can no longer be forked from."""
@@ -100,7 +148,7 @@ class Loader:
             for name in names:
                 if name not in self.tried:
                     self.tried.add(name)
-                    self.load_one(name)
+                    self.call(self.load_one, name)
             if threading.active_count() > 1:
                 return "a package starts threads when it is imported"
             return ""
@@ -113,21 +161,33 @@ class Loader:
             gc.enable()
 
     def load_one(self, name):
-        before = set(sys.modules)
-        try:
-            if importlib.util.find_spec(name) is not None:
-                importlib.import_module(name)
-        except BaseException:
-            for added in set(sys.modules) - before:
-                file = getattr(sys.modules[added], "__file__", None) or ""
-                if file.startswith(sys.prefix + "/"):
-                    if not file.endswith(".py"):
-                        raise  # half an extension module cannot be loaded again
-                    del sys.modules[added]
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name)
+            if name == "hypothesis":
+                self.load_hypothesis()
+
+    def load_hypothesis(self):
+        """Its tables, and what it computes at the first use of a strategy."""
+        from hypothesis import given, settings, strategies
+
+        @settings(database=None, deadline=None, max_examples=2)
+        @given(strategies.text(), strategies.integers(), strategies.lists(strategies.booleans()))
+        def nothing(*_):
+            pass
+
+        state = random.getstate()
+        nothing()
+        random.setstate(state)
 
 
-def warm_up():
+def warm_up(loader):
     """Runs an empty session with nothing of the repository in reach; says why it could not."""
+    load_plugin = importlib.metadata.EntryPoint.load
+
+    def load_only(entry):
+        loader.call(load_plugin, entry)
+        return types.ModuleType("no_hooks")  # those of a plugin may need the repository
+
     folder = tempfile.mkdtemp()
     path, variables, modules = sys.path[:], dict(os.environ), set(sys.modules)
     sys.path[:] = [entry for entry in path if not below_work(entry)]
@@ -141,6 +201,7 @@ def warm_up():
         with open("pytest.ini", "w") as file:
             file.write("[pytest]\n")
         os.dup2(1, 2)
+        importlib.metadata.EntryPoint.load = load_only
         import pytest
         code = pytest.main(PLAIN + ["-q", "--junitxml=report.xml", "test_nothing.py"])
         if code != 0:
@@ -149,6 +210,7 @@ def warm_up():
     except BaseException as error:
         return "%s: %s" % (type(error).__name__, error)
     finally:
+        importlib.metadata.EntryPoint.load = load_plugin
         sys.stdout.flush()  # what is left would be in the log of every run
         sys.stderr.flush()
         os.dup2(keep, 2)
@@ -182,6 +244,7 @@ def run_tests(request):
         sys.argv = [spec.origin] + request["arguments"]
         sys.orig_argv = [sys.executable, "-m", "pytest"] + request["arguments"]
         import pytest
+        gc.set_threshold(GC_THRESHOLD)
         plugins = [Settle(request["imports"])]
         if request["shuffle"] is not None:
             order = Order(request["shuffle"])
@@ -293,7 +356,8 @@ def serve():
     def answer(value):
         os.write(report, json.dumps(value).encode() + b"\n")
 
-    why, loader = warm_up(), Loader()
+    loader = Loader()
+    why = warm_up(loader)
     gc.freeze()  # never looked at again, and so not copied when a child collects
     gc.enable()
     answer({})
