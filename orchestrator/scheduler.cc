@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -47,6 +48,17 @@ std::string ProcessName() {
 bool IsFatal(const Status& status) {
   return (status.boundary() == Boundary::kStore && status.code() != Code::kAborted) ||
          status.boundary() == Boundary::kConfig;
+}
+
+// No exception crosses a room's header: one that does is a fault of ours, and this candidate's
+// alone.
+Result<StageOutcome> RunStage(const Stage& stage, const v1::Candidate& candidate,
+                              const std::stop_token& stop) {
+  try {
+    return stage.run(candidate, stop);
+  } catch (const std::exception& error) {
+    return Status(Code::kInternal, Boundary::kNone, stage.name + ": " + error.what());
+  }
 }
 
 class Scheduler {
@@ -158,7 +170,7 @@ class Scheduler {
     Log(LogLevel::kInfo, "stage begins",
         {{"task", candidate.id()}, {"commit", candidate.commit()}, {"stage", stage->name}});
     const int64_t begin_ms = kClock.MonotonicMs();
-    Result<StageOutcome> outcome = stage->run(candidate, held.stop.get_token());
+    Result<StageOutcome> outcome = RunStage(*stage, candidate, held.stop.get_token());
     const int64_t wall_ms = kClock.MonotonicMs() - begin_ms;
     if (!outcome.ok()) return Failed(held, std::move(candidate), outcome.status(), wall_ms);
     if (outcome->wait) {

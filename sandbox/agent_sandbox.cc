@@ -230,4 +230,8 @@ Result<FileTree> AgentSandbox::Collect(std::string_view path, const CollectLimit
 
 Status AgentSandbox::KillAll() { return Simple(WireWriter(Op::kKillAll), "kill all"); }
 
+bool AgentSandbox::HostRanOutOfMemory() {
+  return session_->cgroup != nullptr && session_->cgroup->HostRanOutOfMemory();
+}
+
 }  // namespace taskmint::sandbox

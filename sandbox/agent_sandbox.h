@@ -24,6 +24,7 @@ class AgentSandbox final : public Sandbox {
   Result<std::string> Get(std::string_view path, int64_t bytes_max) override;
   Result<FileTree> Collect(std::string_view path, const CollectLimits& limits) override;
   Status KillAll() override;
+  bool HostRanOutOfMemory() override;
 
  private:
   Status Simple(const WireWriter& request, std::string_view what);

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "proto/base/log.h"
 #include "sandbox/fd.h"
@@ -22,12 +23,23 @@ namespace taskmint::sandbox {
 namespace {
 
 constexpr std::string_view kPrefix = "taskmint-";
+// The kernel charges memory in advance, this much at most at once.
+constexpr uint64_t kChargeBytes = 1 << 20;
 
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+// The number behind `name` at the start of a line; 0 when there is none.
+uint64_t CountIn(const std::string& path, std::string_view name) {
+  std::istringstream lines(ReadFile(path));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(name)) return std::strtoull(line.c_str() + name.size(), nullptr, 10);
+  }
+  return 0;
 }
 
 bool WriteFile(const std::string& path, const std::string& text) {
@@ -229,13 +241,28 @@ std::vector<std::string> Cgroup::JoinPaths() const {
 
 uint64_t Cgroup::MemoryKills() const {
   if (memory_folder_.empty()) return 0;
-  std::istringstream lines(
-      ReadFile(memory_folder_ +
-               (kind_ == CgroupHome::Kind::kV2 ? "/memory.events" : "/memory.oom_control")));
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("oom_kill ")) return std::strtoull(line.c_str() + 9, nullptr, 10);
+  return CountIn(
+      memory_folder_ + (kind_ == CgroupHome::Kind::kV2 ? "/memory.events" : "/memory.oom_control"),
+      "oom_kill ");
+}
+
+bool Cgroup::WasFull() {
+  if (kind_ == CgroupHome::Kind::kV2) {
+    const uint64_t hits = CountIn(memory_folder_ + "/memory.events", "oom ");
+    return std::exchange(seen_hits_, hits) != hits;
   }
-  return 0;
+  // The high-water mark: not every kernel counts failures of a group that it then kills in.
+  const uint64_t most = CountIn(memory_folder_ + "/memory.max_usage_in_bytes", "");
+  const uint64_t limit = CountIn(memory_folder_ + "/memory.limit_in_bytes", "");
+  WriteFile(memory_folder_ + "/memory.max_usage_in_bytes", "0");
+  return most + kChargeBytes >= limit;
+}
+
+bool Cgroup::HostRanOutOfMemory() {
+  if (memory_folder_.empty()) return false;
+  const uint64_t kills = MemoryKills();
+  const bool full = WasFull();
+  return std::exchange(seen_kills_, kills) < kills && !full;
 }
 
 }  // namespace taskmint::sandbox

@@ -42,9 +42,17 @@ class Cgroup {
   bool limits_memory() const { return !memory_folder_.empty(); }
   // Processes killed for want of memory so far.
   uint64_t MemoryKills() const;
+  // Whether a process was killed for want of memory since the last call although the group stayed
+  // below its own limit: then it was the machine's that ran out.
+  bool HostRanOutOfMemory();
 
  private:
   Cgroup() = default;
+  // Whether the group's own limit stood in the way since the last call.
+  bool WasFull();
+
+  uint64_t seen_kills_ = 0;
+  uint64_t seen_hits_ = 0;
   std::vector<std::string> folders_;
   std::string memory_folder_;
   CgroupHome::Kind kind_ = CgroupHome::Kind::kNone;

@@ -77,12 +77,12 @@ struct SandboxSpec {
 
 // How a command ended.
 enum class Ending {
-  kExited,       // by itself: exit_code holds
-  kSignalled,    // by a signal: signal holds
-  kWallTime,     // killed at wall_ms_max
-  kOutput,       // killed because it wrote more than output_bytes_max
-  kMemory,       // killed by the sandbox's memory limit
-  kCancelled,    // by the stop token
+  kExited,     // by itself: exit_code holds
+  kSignalled,  // by a signal: signal holds
+  kWallTime,   // killed at wall_ms_max
+  kOutput,     // killed because it wrote more than output_bytes_max
+  kMemory,     // killed by the sandbox's memory limit
+  kCancelled,  // by the stop token
 };
 std::string_view EndingName(Ending ending);  // "exited", "signalled", "wall-time", ...
 
@@ -170,6 +170,10 @@ class Sandbox {
 
   // Kills every process inside but the agent, and waits for them.
   virtual Status KillAll() = 0;
+
+  // Whether the kernel killed a process inside since the last call because the machine, not the
+  // sandbox, ran out of memory. False where memory is not limited by a group.
+  virtual bool HostRanOutOfMemory() = 0;
 };
 
 // Opens sandboxes. Thread-safe; one for the whole process.
@@ -187,7 +191,7 @@ Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost();
 
 // One thing that isolation needs, as found on this machine; for `taskmint doctor`.
 struct Finding {
-  std::string name;    // "user namespaces"
+  std::string name;  // "user namespaces"
   bool ok = false;
   std::string detail;  // what was found
   std::string mend;    // what to run or set, when not ok

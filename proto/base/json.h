@@ -4,6 +4,7 @@
 
 #include <google/protobuf/message.h>
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -17,6 +18,12 @@ Result<nlohmann::json> ParseJson(std::string_view text);
 
 // Compact, or indented by two spaces when `pretty`; malformed UTF-8 becomes U+FFFD.
 std::string DumpJson(const nlohmann::json& value, bool pretty = false);
+
+// Fields of foreign JSON: `fallback` where `value` is no object, lacks the field or has another
+// type in it (or, for numbers, one that does not fit).
+std::string StringOr(const nlohmann::json& value, const char* field, std::string fallback);
+int64_t IntOr(const nlohmann::json& value, const char* field, int64_t fallback);
+bool BoolOr(const nlohmann::json& value, const char* field, bool fallback);
 
 // A record as JSON with its field names as in the .proto file.
 std::string RecordToJson(const google::protobuf::Message& record, bool pretty = false);

@@ -45,6 +45,48 @@ class PythonSessionTest : public PythonLayerTest {
   FileTree tree_;
 };
 
+// Sandboxes on a machine whose memory runs out: the kernel kills inside.
+class StarvedSandbox : public sandbox::Sandbox {
+ public:
+  explicit StarvedSandbox(std::unique_ptr<Sandbox> inner) : inner_(std::move(inner)) {}
+  Result<sandbox::CommandResult> Run(const sandbox::Command& c, std::stop_token s) override {
+    return inner_->Run(c, std::move(s));
+  }
+  Result<std::unique_ptr<sandbox::LineProcess>> Start(const sandbox::Command& c) override {
+    return inner_->Start(c);
+  }
+  Status Put(const FileTree& tree, std::string_view path, int64_t modified_s) override {
+    return inner_->Put(tree, path, modified_s);
+  }
+  Status Remove(const std::vector<std::string>& paths) override { return inner_->Remove(paths); }
+  Status Clear(std::string_view path) override { return inner_->Clear(path); }
+  Result<std::string> Get(std::string_view path, int64_t bytes_max) override {
+    return inner_->Get(path, bytes_max);
+  }
+  Result<FileTree> Collect(std::string_view path, const sandbox::CollectLimits& l) override {
+    return inner_->Collect(path, l);
+  }
+  Status KillAll() override { return inner_->KillAll(); }
+  bool HostRanOutOfMemory() override { return ++calls_ > 1; }
+
+ private:
+  std::unique_ptr<Sandbox> inner_;
+  int calls_ = 0;
+};
+
+class StarvedHost : public sandbox::SandboxHost {
+ public:
+  explicit StarvedHost(SandboxHost& host) : host_(host) {}
+  Result<std::unique_ptr<sandbox::Sandbox>> Open(const sandbox::SandboxSpec& spec,
+                                                 std::stop_token stop) override {
+    TASKMINT_ASSIGN_OR_RETURN(auto inner, host_.Open(spec, stop));
+    return std::unique_ptr<sandbox::Sandbox>(std::make_unique<StarvedSandbox>(std::move(inner)));
+  }
+
+ private:
+  SandboxHost& host_;
+};
+
 TEST_F(PythonSessionTest, EveryOutcomeIsReportedWithItsId) {
   auto session = Open(
       {{"src/pkg/__init__.py", "VALUE = 3\n"},
@@ -234,6 +276,34 @@ TEST_F(PythonSessionTest, TheRunnersPipeIsOutOfReach) {
                         "            pass\n"}});
   const TestRunOutput output = Run(*session, {"test_a.py"});
   EXPECT_EQ(output.exit_code, 0) << output.log;
+}
+
+TEST_F(PythonSessionTest, AnswersThatAreNotTheRunnersAreNoVerdict) {
+  // Imported before the runner has hidden its pipe.
+  auto session =
+      Open({{"test_a.py", "def test_a(): pass\n"},
+            {"src/sitecustomize.py", "import os\nos.write(1, b'{}\\n{\"signal\": \"x\"}\\n')\n"}});
+  TestRun run;
+  run.files = {"test_a.py"};
+  const auto output = session->Run(run, {});
+  ASSERT_FALSE(output.ok());
+  EXPECT_EQ(output.status().boundary(), Boundary::kSandbox);
+  EXPECT_THAT(output.status().message(), HasSubstr("answers nonsense"));
+}
+
+TEST_F(PythonSessionTest, ARunThatTheMachinesWantOfMemoryKilledIsNoVerdict) {
+  StarvedHost host(*host_);
+  auto session = PythonUnderTest().OpenSession(
+      host, environment_, built_,
+      TreeOf({{"test_a.py", "import os\ndef test_a(): os.kill(os.getpid(), 9)\n"}}), {});
+  ASSERT_TRUE(session.ok()) << session.status().ToString();
+  TestRun run;
+  run.files = {"test_a.py"};
+  const auto output = (*session)->Run(run, {});
+  ASSERT_FALSE(output.ok());
+  EXPECT_TRUE(output.status().transient());
+  EXPECT_EQ(output.status().boundary(), Boundary::kSandbox);
+  EXPECT_THAT(output.status().message(), HasSubstr("out of memory"));
 }
 
 TEST_F(PythonSessionTest, AReportThatIsNoFileIsNoReport) {

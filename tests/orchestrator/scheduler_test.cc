@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <stdexcept>
 #include <thread>
 
 #include "proto/base/clock.h"
@@ -178,6 +179,19 @@ TEST_F(SchedulerTest, PermanentFailuresAreNotTriedAgain) {
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(first_runs_, 1);
   EXPECT_EQ(Fates(), "r");
+}
+
+TEST_F(SchedulerTest, AnExceptionCostsItsCandidateAlone) {
+  MakeRun("kkk");
+  first_ = [](const v1::Candidate& candidate) -> Status {
+    if (candidate.position() == 1) throw std::runtime_error("type must be string");
+    return OkStatus();
+  };
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(Fates(), "krk");
+  const auto fallen = store_->GetCandidate(kRun, 1);
+  ASSERT_TRUE(fallen.ok());
+  EXPECT_EQ(fallen->reason(), "no-verdict: first: type must be string");
 }
 
 TEST_F(SchedulerTest, AStoreFailureEndsTheRunAndLeavesTheCandidateOpen) {

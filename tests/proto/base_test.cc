@@ -66,6 +66,20 @@ TEST(Utf8Test, CutSaysHowMuchWasCutAndKeepsBothEnds) {
   EXPECT_NE(cut.find("90 bytes cut"), std::string::npos);
 }
 
+TEST(JsonTest, ForeignFieldsOfAnotherTypeAreAbsent) {
+  const auto value = ParseJson(R"({"s":"x","i":-3,"u":18446744073709551615,"f":1.5,"b":true})");
+  ASSERT_TRUE(value.ok());
+  EXPECT_EQ(StringOr(*value, "s", "?"), "x");
+  EXPECT_EQ(IntOr(*value, "i", 7), -3);
+  EXPECT_TRUE(BoolOr(*value, "b", false));
+  for (const char* field : {"s", "u", "f", "b", "none"}) EXPECT_EQ(IntOr(*value, field, 7), 7);
+  for (const char* field : {"i", "b", "none"}) EXPECT_EQ(StringOr(*value, field, "?"), "?");
+  for (const char* field : {"i", "s", "none"}) EXPECT_FALSE(BoolOr(*value, field, false));
+  const auto list = ParseJson("[1]");
+  ASSERT_TRUE(list.ok());
+  EXPECT_EQ(StringOr(*list, "s", "?"), "?");
+}
+
 TEST(JsonTest, RefusesDeepNestingAndBrokenText) {
   EXPECT_FALSE(ParseJson(std::string(5000, '[')).ok());
   EXPECT_FALSE(ParseJson("{\"a\":").ok());

@@ -115,9 +115,14 @@ class PythonSession : public TestSession {
     if (!run.added.empty()) TASKMINT_RETURN_IF_ERROR(sandbox_->Put(run.added, kWork, kFileTime));
     const std::string folder = std::string(kTemporary) + "/" + RandomName();
     const std::string report = folder + "/" + RandomName() + ".xml";
-    if (!arguments_) return RunCommand(run, report, stop);
-    if (runner_ == nullptr) TASKMINT_RETURN_IF_ERROR(StartRunner(stop));
-    return RunForked(run, folder, report, stop);
+    sandbox_->HostRanOutOfMemory();  // what was before this run is not its own
+    if (arguments_ && runner_ == nullptr) TASKMINT_RETURN_IF_ERROR(StartRunner(stop));
+    auto output = arguments_ ? RunForked(run, folder, report, stop) : RunCommand(run, report, stop);
+    if (output.ok() && sandbox_->HostRanOutOfMemory()) {
+      return Status(Code::kUnavailable, Boundary::kSandbox,
+                    "this machine ran out of memory and killed the test run: use fewer --jobs");
+    }
+    return output;
   }
 
  private:
@@ -232,17 +237,19 @@ class PythonSession : public TestSession {
 
   Status ReadAnswer(const std::string& line, TestRunOutput& output) {
     auto answer = ParseJson(line);
-    if (!answer.ok() || !answer->is_object()) {
+    const int64_t exit_code = answer.ok() ? IntOr(*answer, "exit", -2) : -2;
+    const int64_t signal = answer.ok() ? IntOr(*answer, "signal", -1) : -1;
+    if (exit_code < -1 || exit_code > 255 || signal < 0 || signal > 127) {
       return Status(Code::kInternal, Boundary::kSandbox, "the test runner answers nonsense");
     }
-    output.signal = answer->value("signal", 0);
-    output.exit_code = answer->value("exit", -1);
+    output.signal = static_cast<int>(signal);
+    output.exit_code = static_cast<int>(exit_code);
     output.ending = output.signal != 0 ? Ending::kSignalled : Ending::kExited;
-    output.cpu_ms = answer->value("cpu_ms", int64_t{0});
-    if (const std::string why = answer->value("cold", ""); !why.empty()) {
+    output.cpu_ms = IntOr(*answer, "cpu_ms", 0);
+    if (const std::string why = StringOr(*answer, "cold", ""); !why.empty()) {
       Log(LogLevel::kDebug, "the test runner starts afresh for each run", {{"why", why}});
     }
-    if (!answer->value("settled", false)) {
+    if (!BoolOr(*answer, "settled", false)) {
       runner_.reset();
       TASKMINT_RETURN_IF_ERROR(sandbox_->KillAll());
     }

@@ -1,0 +1,89 @@
+// Whose memory ran out: the group's, or the machine's.
+#include "sandbox/cgroup.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace taskmint::sandbox {
+namespace {
+
+constexpr int64_t kSmall = 32 << 20;
+constexpr int64_t kLarge = int64_t{1} << 30;
+
+// A group that stands for the machine: those made below it share its memory.
+class Machine {
+ public:
+  Machine(const CgroupHome& home, int64_t memory_bytes) : home_(home) {
+    folder_ = home.memory_folder + "/taskmint-" + std::to_string(::getpid()) + "-machine";
+    EXPECT_TRUE(std::filesystem::create_directory(folder_));
+    if (home.kind == CgroupHome::Kind::kV2) {
+      Write("cgroup.subtree_control", "+memory +pids");
+      Write("memory.max", std::to_string(memory_bytes));
+      Write("memory.swap.max", "0");
+    } else {
+      Write("memory.limit_in_bytes", std::to_string(memory_bytes));
+      Write("memory.memsw.limit_in_bytes", std::to_string(memory_bytes));
+    }
+    home_.memory_folder = folder_;
+  }
+  ~Machine() { ::rmdir(folder_.c_str()); }
+  const CgroupHome& home() const { return home_; }
+
+ private:
+  void Write(const char* name, const std::string& text) {
+    std::ofstream(folder_ + "/" + name) << text;
+  }
+  CgroupHome home_;
+  std::string folder_;
+};
+
+// Takes memory inside the group until it is killed; the signal.
+int Fill(const Cgroup& group) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (const std::string& path : group.JoinPaths()) {
+      std::ofstream(path) << ::getpid() << std::endl;
+    }
+    constexpr size_t kBytes = 256 << 20;
+    void* memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    ::_exit(memory == MAP_FAILED ? 1 : 0);
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+TEST(CgroupTest, TheMachinesWantOfMemoryIsNotTheGroups) {
+  const CgroupHome home = FindCgroupHome();
+  if (home.kind == CgroupHome::Kind::kNone) {  // no group, no kills to tell apart
+    auto group = Cgroup::Make(home, kSmall, 64);
+    ASSERT_TRUE(group.ok()) << group.status().ToString();
+    EXPECT_FALSE((*group)->limits_memory());
+    EXPECT_FALSE((*group)->HostRanOutOfMemory());
+    return;
+  }
+  const Machine machine(home, 2 * kSmall);
+  {
+    auto roomy = Cgroup::Make(machine.home(), kLarge, 64);
+    ASSERT_TRUE(roomy.ok()) << roomy.status().ToString();
+    EXPECT_FALSE((*roomy)->HostRanOutOfMemory());
+    EXPECT_EQ(Fill(**roomy), SIGKILL);
+    EXPECT_EQ((*roomy)->MemoryKills(), 1U);
+    EXPECT_TRUE((*roomy)->HostRanOutOfMemory());
+    EXPECT_FALSE((*roomy)->HostRanOutOfMemory()) << "told once";
+  }
+  auto tight = Cgroup::Make(machine.home(), kSmall, 64);
+  ASSERT_TRUE(tight.ok()) << tight.status().ToString();
+  EXPECT_EQ(Fill(**tight), SIGKILL);
+  EXPECT_EQ((*tight)->MemoryKills(), 1U);
+  EXPECT_FALSE((*tight)->HostRanOutOfMemory());
+}
+
+}  // namespace
+}  // namespace taskmint::sandbox
