@@ -23,7 +23,7 @@ struct ListRow {
   std::string id;
   std::string category;  // "code"
   std::string language;
-  std::string source;  // as the user gave it
+  std::string source;  // absolute path or URL, without credentials
   std::string commit;
   bool kept = false;
   std::string reason;  // empty when kept

@@ -16,20 +16,72 @@
 namespace taskmint::orchestrator {
 namespace {
 
+namespace fs = std::filesystem;
 using environments::GitRepository;
 using environments::LanguageDriver;
 
-Result<const LanguageDriver*> DetectDriver(GitRepository& repository, const std::string& source,
-                                           const std::string& head) {
-  TASKMINT_ASSIGN_OR_RETURN(const FileTree tree, repository.ReadTree(head, {}));
+// A source that can be read, and the run of a request over it.
+struct OpenedSource {
+  environments::ImportedSource source;
+  std::unique_ptr<GitRepository> repository;
+  v1::Job job;
+  std::string run_id;
+};
+
+Result<OpenedSource> OpenSource(environments::ImportedSource source, const v1::Job& job) {
+  OpenedSource opened;
+  TASKMINT_ASSIGN_OR_RETURN(opened.repository, GitRepository::Open(source.repository_path));
+  TASKMINT_ASSIGN_OR_RETURN(std::string head, opened.repository->Head());
+  opened.job = job;
+  opened.job.set_source(ShownSource(job.source()));
+  opened.job.set_head_commit(std::move(head));
+  opened.run_id = RunId(opened.job, source.name);
+  opened.source = std::move(source);
+  return opened;
+}
+
+Result<bool> IsUnfinished(datasets::Store& store, const std::string& run_id, int64_t tasks_max) {
+  TASKMINT_ASSIGN_OR_RETURN(const auto run, store.FindRun(run_id));
+  if (!run) return false;
+  TASKMINT_ASSIGN_OR_RETURN(const auto states, store.CandidateStates(run_id));
+  const FrontierView view = JudgeFrontier(states, tasks_max, 0);
+  return view.progress.decided < view.progress.candidates && !view.goal_reached;
+}
+
+// Imports what the request names. What was fetched earlier is kept as long as its run goes on: a
+// new HEAD would begin another one.
+Result<OpenedSource> ImportAndOpen(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                                   const MintRequest& request, const v1::Job& job,
+                                   MintListener& listener, std::stop_token stop) {
+  const std::string& source = request.job.source();
+  const std::string folder =
+      fs::absolute(fs::path(store.cache_folder()) / "sources" / Sha256Hex(source)).string();
+  if (auto earlier = environments::FindImported(source, folder)) {
+    Result<OpenedSource> opened = OpenSource(*std::move(earlier), job);
+    if (opened.ok()) {
+      TASKMINT_ASSIGN_OR_RETURN(const bool unfinished,
+                                IsUnfinished(store, opened->run_id, request.tasks_max));
+      if (unfinished) return opened;
+    }
+  }
+  TASKMINT_ASSIGN_OR_RETURN(environments::ImportedSource imported,
+                            environments::ImportSource(sandboxes, source, folder, stop));
+  if (!imported.warning.empty()) listener.OnNotice(imported.name, imported.warning);
+  return OpenSource(std::move(imported), job);
+}
+
+Result<const LanguageDriver*> DetectDriver(GitRepository& repository, const v1::Job& job) {
+  TASKMINT_ASSIGN_OR_RETURN(const std::vector<std::string> paths,
+                            repository.ReadPaths(job.head_commit(), {}));
   std::string known;
   for (const LanguageDriver* driver : environments::Drivers()) {
-    if (driver->Detect(tree)) return driver;
+    if (driver->Detect(paths)) return driver;
     known += (known.empty() ? "" : ", ") + std::string(driver->language());
   }
   return Status(Code::kFailedPrecondition, Boundary::kConfig,
-                "no driver for this repository: " + source + " at " + head.substr(0, 12) +
-                    " is of no language known here (" + known + ")");
+                "no driver for this repository: " + job.source() + " at " +
+                    job.head_commit().substr(0, 12) + " is of no language known here (" + known +
+                    ")");
 }
 
 // Without the driver's tools every candidate would be rejected for the machine's fault.
@@ -68,16 +120,20 @@ std::vector<v1::Candidate> MakeCandidates(
 }
 
 // Writes the run with its candidates, unless it exists.
-Status BeginRun(RunContext& context, GitRepository& repository, const Pipeline& pipeline) {
+Status BeginRun(RunContext& context, GitRepository& repository, const Pipeline& pipeline,
+                MintListener& listener, std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const auto existing, context.store.FindRun(context.run_id));
   if (existing) return OkStatus();
   environments::CandidateQuery query;
   query.seed = context.job.seed();
   query.since_s = context.job.since_s();
   query.until_s = context.job.until_s();
-  TASKMINT_ASSIGN_OR_RETURN(
-      const auto commits,
-      environments::FindCandidates(repository, context.driver, query, context.issues));
+  const auto progress = [&listener](int64_t looked_at, int64_t commits) {
+    listener.OnSearch(looked_at, commits);
+  };
+  TASKMINT_ASSIGN_OR_RETURN(const auto commits,
+                            environments::FindCandidates(repository, context.driver, query,
+                                                         context.issues, progress, stop));
   if (commits.empty()) {
     const bool dated = query.since_s != 0 || query.until_s != 0;
     return Status(Code::kNotFound, Boundary::kConfig,
@@ -117,7 +173,7 @@ std::string ShownSource(const std::string& source) {
   const size_t scheme = source.find("://");
   if (scheme == std::string::npos) {
     std::error_code error;
-    const std::filesystem::path path = std::filesystem::weakly_canonical(source, error);
+    const fs::path path = fs::weakly_canonical(source, error);
     return error ? source : path.string();
   }
   const size_t host = scheme + 3;
@@ -137,41 +193,33 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
   const SystemClock clock;
   const int64_t begin_ms = clock.MonotonicMs();
   v1::Job job = request.job;
-  const std::filesystem::path sources = std::filesystem::path(store.cache_folder()) / "sources";
-  TASKMINT_ASSIGN_OR_RETURN(
-      environments::ImportedSource source,
-      environments::ImportSource(
-          sandboxes, request.job.source(),
-          std::filesystem::absolute(sources / Sha256Hex(request.job.source())), stop));
-  job.set_source(ShownSource(request.job.source()));
-  TASKMINT_ASSIGN_OR_RETURN(const auto repository, GitRepository::Open(source.repository_path));
-  TASKMINT_ASSIGN_OR_RETURN(const std::string head, repository->Head());
-  TASKMINT_ASSIGN_OR_RETURN(const LanguageDriver* driver,
-                            DetectDriver(*repository, job.source(), head));
-  job.set_head_commit(head);
   std::vector<environments::IssueRecord> issues;
   if (!request.issues_text.empty()) {
     TASKMINT_ASSIGN_OR_RETURN(issues, environments::ParseIssues(request.issues_text));
     TASKMINT_ASSIGN_OR_RETURN(std::string digest, store.blobs().Put(request.issues_text));
     job.set_issues_digest(std::move(digest));
   }
+  TASKMINT_ASSIGN_OR_RETURN(OpenedSource opened,
+                            ImportAndOpen(store, sandboxes, request, job, listener, stop));
+  TASKMINT_ASSIGN_OR_RETURN(const LanguageDriver* driver,
+                            DetectDriver(*opened.repository, opened.job));
   TASKMINT_ASSIGN_OR_RETURN(sandbox::BaseLayer base, sandbox::ReadBaseLayer());
 
   MintSummary summary;
-  summary.run_id = RunId(job, source.name);
-  summary.source = source.name;
+  summary.run_id = opened.run_id;
+  summary.source = opened.source.name;
   RunContext context{store,
                      sandboxes,
                      *driver,
-                     std::move(source),
-                     job,
+                     std::move(opened.source),
+                     std::move(opened.job),
                      summary.run_id,
                      std::move(issues),
                      std::move(base),
                      ProposalShelf(static_cast<size_t>(2 * request.jobs + 2)),
                      {}};
   const Pipeline pipeline = CodePipeline(context);
-  TASKMINT_RETURN_IF_ERROR(BeginRun(context, *repository, pipeline));
+  TASKMINT_RETURN_IF_ERROR(BeginRun(context, *opened.repository, pipeline, listener, stop));
   TASKMINT_ASSIGN_OR_RETURN(const auto states, store.CandidateStates(summary.run_id));
   const RunProgress progress = JudgeFrontier(states, request.tasks_max, 0).progress;
   if (progress.decided < progress.candidates) TASKMINT_RETURN_IF_ERROR(CheckTools(*driver));

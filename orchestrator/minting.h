@@ -46,13 +46,18 @@ struct MintSummary {
 // Told when the candidates are known, and then of each one.
 class MintListener : public RunListener {
  public:
+  // Something that the user should know of the source.
+  virtual void OnNotice(const std::string& source, const std::string& message) = 0;
+  // Called for each commit that was looked at, before OnBegin.
+  virtual void OnSearch(int64_t looked_at, int64_t commits) = 0;
   virtual void OnBegin(const std::string& source, const RunProgress& progress) = 0;
 };
 
 // Imports the source, finds (or goes on with) the run of this request, and runs its stages. The
 // run's id is the digest of the request with the source's portable name and HEAD, so that the same
-// request goes on where it stopped. Errors are those met before any stage ran: no repository, no
-// driver, no candidates (NOT_FOUND of the config boundary).
+// request goes on where it stopped; a URL is fetched again only when it has no unfinished run.
+// Errors are those met before any stage ran: no repository, no driver, no candidates (NOT_FOUND of
+// the config boundary).
 Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                                const MintRequest& request, MintListener& listener,
                                std::stop_token stop);

@@ -28,13 +28,32 @@ std::string ProgressText(const RunProgress& begin, const RunProgress& now, int64
 }
 
 ProgressReporter::ProgressReporter(const Clock& clock, int64_t tasks_max)
-    : clock_(clock), tasks_max_(tasks_max), terminal_(IsTerminal(STDERR_FILENO)) {}
+    : clock_(clock),
+      tasks_max_(tasks_max),
+      terminal_(IsTerminal(STDERR_FILENO)),
+      search_ms_(clock.MonotonicMs()) {}
 
 ProgressReporter::~ProgressReporter() { End(); }
+
+void ProgressReporter::OnNotice(const std::string& source, const std::string& message) {
+  End();
+  Complain(source + ": " + message);
+}
+
+void ProgressReporter::OnSearch(int64_t looked_at, int64_t commits) {
+  const int64_t now_ms = clock_.MonotonicMs();
+  if (now_ms - search_ms_ < (terminal_ ? 100 : 10'000)) return;
+  search_ms_ = now_ms;
+  const std::string text = "looking for candidates: " + std::to_string(looked_at) + " of " +
+                           std::to_string(commits) + " commits";
+  if (terminal_) return DrawLine(text);
+  Complain(text);
+}
 
 void ProgressReporter::OnBegin(const std::string& source, const RunProgress& progress) {
   begin_ms_ = clock_.MonotonicMs();
   begin_ = progress;
+  End();
   Complain(source + ": " + std::to_string(progress.candidates) + " candidates" +
            (progress.decided > 0
                 ? ", " + std::to_string(progress.decided) + " of them decided before"
@@ -57,9 +76,13 @@ void ProgressReporter::DrawBar(const RunProgress& progress) {
   std::string bar = "[";
   bar.append(static_cast<size_t>(filled), '#');
   bar.append(static_cast<size_t>(kBarColumns - filled), '-');
-  bar += "] " + ProgressText(begin_, progress, clock_.MonotonicMs() - begin_ms_, tasks_max_);
+  DrawLine(bar + "] " +
+           ProgressText(begin_, progress, clock_.MonotonicMs() - begin_ms_, tasks_max_));
+}
+
+void ProgressReporter::DrawLine(const std::string& text) {
   const size_t width = TerminalWidth(STDERR_FILENO);
-  const std::string line = "\r\033[K" + CutToWidth(bar, width > 1 ? width - 1 : 1);
+  const std::string line = "\r\033[K" + CutToWidth(text, width > 1 ? width - 1 : 1);
   std::fwrite(line.data(), 1, line.size(), stderr);
   drawn_ = true;
 }

@@ -19,6 +19,8 @@ class ProgressReporter final : public MintListener {
  public:
   ProgressReporter(const Clock& clock, int64_t tasks_max);
   ~ProgressReporter() override;
+  void OnNotice(const std::string& source, const std::string& message) override;
+  void OnSearch(int64_t looked_at, int64_t commits) override;
   void OnBegin(const std::string& source, const RunProgress& progress) override;
   void OnDecided(const v1::Candidate& candidate, const RunProgress& progress) override;
   // Clears the bar, so that what is printed next begins on a line of its own.
@@ -26,11 +28,13 @@ class ProgressReporter final : public MintListener {
 
  private:
   void DrawBar(const RunProgress& progress);
+  void DrawLine(const std::string& text);
 
   const Clock& clock_;
   const int64_t tasks_max_;
   const bool terminal_;
   int64_t begin_ms_ = 0;
+  int64_t search_ms_;  // when the search was last spoken of
   RunProgress begin_;
   bool drawn_ = false;
 };

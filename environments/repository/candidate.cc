@@ -98,27 +98,32 @@ std::vector<std::string> SplitByRole(const LanguageDriver& driver, const FileTre
 
 }  // namespace
 
-Result<std::vector<CandidateCommit>> FindCandidates(GitRepository& repository,
-                                                    const LanguageDriver& driver,
-                                                    const CandidateQuery& query,
-                                                    const std::vector<IssueRecord>& issues) {
+Result<std::vector<CandidateCommit>> FindCandidates(
+    GitRepository& repository, const LanguageDriver& driver, const CandidateQuery& query,
+    const std::vector<IssueRecord>& issues, const SearchProgress& progress, std::stop_token stop) {
   std::unordered_set<std::string> pull_merges;
   for (const IssueRecord& issue : issues) {
     if (issue.is_pull_request) pull_merges.insert(issue.merge_commit_sha);
   }
   TASKMINT_ASSIGN_OR_RETURN(const std::string head, repository.Head());
-  TASKMINT_ASSIGN_OR_RETURN(const std::vector<CommitInfo> commits, repository.Commits(head));
-  std::vector<std::pair<std::string, CandidateCommit>> ordered;
-  for (const CommitInfo& commit : commits) {
+  TASKMINT_ASSIGN_OR_RETURN(std::vector<CommitInfo> commits, repository.Commits(head, stop));
+  std::erase_if(commits, [&](const CommitInfo& commit) {
     const bool wanted = commit.parents.size() == 1 ||
                         (commit.parents.size() > 1 && pull_merges.contains(commit.sha));
-    if (!wanted || (query.since_s != 0 && commit.author_time_s < query.since_s) ||
-        (query.until_s != 0 && commit.author_time_s > query.until_s)) {
-      continue;
+    return !wanted || (query.since_s != 0 && commit.author_time_s < query.since_s) ||
+           (query.until_s != 0 && commit.author_time_s > query.until_s);
+  });
+  std::vector<std::pair<std::string, CandidateCommit>> ordered;
+  int64_t looked_at = 0;
+  for (const CommitInfo& commit : commits) {
+    if (stop.stop_requested()) {
+      return Status(Code::kCancelled, Boundary::kEnvironment,
+                    "looking for candidates was cancelled");
     }
     const CandidateCommit candidate{commit.sha, commit.parents.front()};
     TASKMINT_ASSIGN_OR_RETURN(const bool touches,
                               TouchesSourceAndTests(repository, driver, candidate, query.limits));
+    if (progress) progress(++looked_at, static_cast<int64_t>(commits.size()));
     if (!touches) continue;
     ordered.emplace_back(DigestBuilder().Add(std::to_string(query.seed)).Add(commit.sha).Hex(),
                          candidate);

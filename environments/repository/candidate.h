@@ -3,6 +3,8 @@
 #define TASKMINT_ENVIRONMENTS_REPOSITORY_CANDIDATE_H_
 
 #include <cstdint>
+#include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,11 +49,13 @@ struct CandidateCommit {
 
 // All candidates in the seeded order: by SHA-256 of (seed, commit), so that the order depends on
 // nothing else. A commit that cannot be read (missing object, beyond a limit) is a candidate still,
-// so that it is rejected with its reason. Cost: one tree difference a commit.
-Result<std::vector<CandidateCommit>> FindCandidates(GitRepository& repository,
-                                                    const LanguageDriver& driver,
-                                                    const CandidateQuery& query,
-                                                    const std::vector<IssueRecord>& issues);
+// so that it is rejected with its reason. Cost: one tree difference a commit of the query's dates.
+// `progress`, where given, is told after each commit how many of how many were looked at. CANCELLED
+// when `stop` is requested.
+using SearchProgress = std::function<void(int64_t looked_at, int64_t commits)>;
+Result<std::vector<CandidateCommit>> FindCandidates(
+    GitRepository& repository, const LanguageDriver& driver, const CandidateQuery& query,
+    const std::vector<IssueRecord>& issues, const SearchProgress& progress, std::stop_token stop);
 
 // A candidate, read: the trees, split by role.
 struct Proposal {

@@ -156,11 +156,13 @@ class LibgitRepository final : public GitRepository {
         objects_(odb_.get(), missing_hint_) {}
 
   Result<std::string> Head() override;
-  Result<std::vector<CommitInfo>> Commits(const std::string& head) override;
+  Result<std::vector<CommitInfo>> Commits(const std::string& head, std::stop_token stop) override;
   Result<CommitInfo> ReadCommit(const std::string& sha) override;
   Result<std::vector<PathChange>> Changes(const std::string& from, const std::string& to,
                                           const ReadLimits& limits) override;
   Result<FileTree> ReadTree(const std::string& sha, const ReadLimits& limits) override;
+  Result<std::vector<std::string>> ReadPaths(const std::string& sha,
+                                             const ReadLimits& limits) override;
   std::string OriginUrl() override;
 
  private:
@@ -251,16 +253,23 @@ Result<CommitInfo> LibgitRepository::ReadCommit(const std::string& sha) {
   return info;
 }
 
-Result<std::vector<CommitInfo>> LibgitRepository::Commits(const std::string& head) {
+Result<std::vector<CommitInfo>> LibgitRepository::Commits(const std::string& head,
+                                                          std::stop_token stop) {
   std::vector<CommitInfo> commits;
   const auto older = [](const CommitInfo& a, const CommitInfo& b) {
     return a.commit_time_s != b.commit_time_s ? a.commit_time_s < b.commit_time_s : a.sha < b.sha;
   };
   std::priority_queue<CommitInfo, std::vector<CommitInfo>, decltype(older)> queue(older);
   std::unordered_set<std::string> seen{head};
-  TASKMINT_ASSIGN_OR_RETURN(CommitInfo first, ReadCommit(head));
-  queue.push(std::move(first));
+  Result<CommitInfo> first = ReadCommit(head);
+  if (!first.ok()) {
+    return Error(first.status().code(),
+                 "HEAD cannot be read, so neither can its history: " + first.status().message() +
+                     "; let HEAD point to an earlier commit");
+  }
+  queue.push(*std::move(first));
   while (!queue.empty()) {
+    if (stop.stop_requested()) return Error(Code::kCancelled, "reading the history was cancelled");
     commits.push_back(queue.top());
     queue.pop();
     const std::vector<std::string> parents = commits.back().parents;
@@ -289,6 +298,12 @@ Result<std::vector<PathChange>> LibgitRepository::Changes(const std::string& fro
 Result<FileTree> LibgitRepository::ReadTree(const std::string& sha, const ReadLimits& limits) {
   TASKMINT_ASSIGN_OR_RETURN(const git_oid tree, TreeOf(sha));
   return ReadGitTree(objects_, tree, limits);
+}
+
+Result<std::vector<std::string>> LibgitRepository::ReadPaths(const std::string& sha,
+                                                             const ReadLimits& limits) {
+  TASKMINT_ASSIGN_OR_RETURN(const git_oid tree, TreeOf(sha));
+  return ReadGitPaths(objects_, tree, limits);
 }
 
 std::string LibgitRepository::OriginUrl() {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,7 +58,9 @@ class GitRepository {
   virtual Result<std::string> Head() = 0;
   // Every commit reachable from `head`, merges included, newest first by commit time. Missing or
   // damaged ancestors (shallow clones, missing objects) are walked around without failing.
-  virtual Result<std::vector<CommitInfo>> Commits(const std::string& head) = 0;
+  // CANCELLED when `stop` is requested.
+  virtual Result<std::vector<CommitInfo>> Commits(const std::string& head,
+                                                  std::stop_token stop) = 0;
   virtual Result<CommitInfo> ReadCommit(const std::string& sha) = 0;
   // Paths that differ between two commits' trees, sorted by path.
   virtual Result<std::vector<PathChange>> Changes(const std::string& from, const std::string& to,
@@ -65,6 +68,10 @@ class GitRepository {
   // A commit's files. Submodules are left out (as empty folders are). Git LFS pointers stay
   // pointers.
   virtual Result<FileTree> ReadTree(const std::string& sha, const ReadLimits& limits) = 0;
+  // Paths of a commit's files, those of outer folders first; no content is read. Folders that are
+  // missing or damaged are walked around, and what lies beyond a limit is left out without failing.
+  virtual Result<std::vector<std::string>> ReadPaths(const std::string& sha,
+                                                     const ReadLimits& limits) = 0;
   // URL of remote "origin" without credentials, or empty when there is none or it is a local path.
   virtual std::string OriginUrl() = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <deque>
 #include <unordered_set>
 
 #include "proto/base/utf8.h"
@@ -43,11 +44,15 @@ bool IsGitFolderName(std::string_view name) {
   return plain == ".git" || plain == "git~1";
 }
 
+// The error of a commit that is too large for a task; `what` is it that is too large.
+Status Beyond(const std::string& what) {
+  return Error(Code::kResourceExhausted, "limit: " + what + "; such a commit makes no task");
+}
+
 Status CheckName(const std::string& name) {
   if (name.size() > kNameBytesMax) {
-    return Error(Code::kResourceExhausted, "limit: a file name of " + std::to_string(name.size()) +
-                                               " bytes, at most " + std::to_string(kNameBytesMax) +
-                                               " are possible");
+    return Beyond("a file name of " + std::to_string(name.size()) + " bytes, at most " +
+                  std::to_string(kNameBytesMax) + " are possible");
   }
   if (!IsTreePath(name) || name.find('/') != std::string::npos || IsGitFolderName(name)) {
     return Error(Code::kDataLoss, "a tree holds the name " + Shown(name) + ", which git forbids");
@@ -71,41 +76,35 @@ class Budget {
 
   Status CountFolder(const std::string& path, int64_t depth) {
     if (depth > limits_.depth_max) {
-      return Error(Code::kResourceExhausted, "limit: folders nest deeper than " +
-                                                 std::to_string(limits_.depth_max) + " at " +
-                                                 Shown(path));
+      return Beyond("folders nest deeper than " + std::to_string(limits_.depth_max) + " at " +
+                    Shown(path));
     }
     if (++folders_ > limits_.files_max) {
-      return Error(Code::kResourceExhausted,
-                   "limit: more than " + std::to_string(limits_.files_max) + " folders");
+      return Beyond("more than " + std::to_string(limits_.files_max) + " folders");
     }
     return CheckPath(path);
   }
 
   Status CountFile(const std::string& path, uint64_t bytes) {
     if (++files_ > limits_.files_max) {
-      return Error(Code::kResourceExhausted,
-                   "limit: more than " + std::to_string(limits_.files_max) + " files");
+      return Beyond("more than " + std::to_string(limits_.files_max) + " files");
     }
     bytes_ += bytes + path.size();
     if (bytes_ > static_cast<uint64_t>(limits_.tree_bytes_max)) {
-      return Error(Code::kResourceExhausted, "limit: files of more than " +
-                                                 std::to_string(limits_.tree_bytes_max) +
-                                                 " bytes together");
+      return Beyond("files of more than " + std::to_string(limits_.tree_bytes_max) +
+                    " bytes together");
     }
     return CheckPath(path);
   }
 
   Status CountChange(const PathChange& change) {
     if (++files_ > limits_.changes_max) {
-      return Error(Code::kResourceExhausted,
-                   "limit: more than " + std::to_string(limits_.changes_max) + " changed files");
+      return Beyond("more than " + std::to_string(limits_.changes_max) + " changed files");
     }
     bytes_ += change.old_bytes + change.new_bytes;
     if (bytes_ > static_cast<uint64_t>(limits_.change_bytes_max)) {
-      return Error(Code::kResourceExhausted, "limit: changed files of more than " +
-                                                 std::to_string(limits_.change_bytes_max) +
-                                                 " bytes together");
+      return Beyond("changed files of more than " + std::to_string(limits_.change_bytes_max) +
+                    " bytes together");
     }
     return CheckPath(change.path);
   }
@@ -113,9 +112,7 @@ class Budget {
  private:
   static Status CheckPath(const std::string& path) {
     if (path.size() <= kPathBytesMax) return OkStatus();
-    return Error(
-        Code::kResourceExhausted,
-        "limit: a path longer than " + std::to_string(kPathBytesMax) + " bytes: " + Shown(path));
+    return Beyond("a path longer than " + std::to_string(kPathBytesMax) + " bytes: " + Shown(path));
   }
 
   const ReadLimits& limits_;
@@ -237,9 +234,8 @@ Status GitObjectReader::Check(const git_oid& id, git_object_t type, uint64_t byt
                                       " where a " + git_object_type2string(type) + " is expected");
   }
   if (bytes > bytes_max) {
-    return Error(Code::kResourceExhausted, "limit: " + std::string(git_object_type2string(type)) +
-                                               " " + HexOf(id) + " has " + std::to_string(bytes) +
-                                               " bytes, more than " + std::to_string(bytes_max));
+    return Beyond(std::string(git_object_type2string(type)) + " " + HexOf(id) + " has " +
+                  std::to_string(bytes) + " bytes, more than " + std::to_string(bytes_max));
   }
   return OkStatus();
 }
@@ -321,6 +317,35 @@ Result<FileTree> ReadGitTree(GitObjectReader& objects, const git_oid& tree,
   Budget budget(limits);
   TASKMINT_RETURN_IF_ERROR(ReadFolder(objects, tree, "", 0, budget, files));
   return files;
+}
+
+Result<std::vector<std::string>> ReadGitPaths(GitObjectReader& objects, const git_oid& tree,
+                                              const ReadLimits& limits) {
+  struct Folder {
+    std::string path;
+    git_oid id;
+    int64_t depth;
+  };
+  std::vector<std::string> paths;
+  std::deque<Folder> folders{{"", tree, 0}};
+  int64_t left = limits.files_max;
+  for (; !folders.empty(); folders.pop_front()) {
+    const Folder& folder = folders.front();
+    const auto entries = objects.ReadTreeObject(folder.id);
+    if (!entries.ok() && folder.depth == 0) return entries.status();
+    if (!entries.ok()) continue;
+    for (const GitTreeEntry& entry : *entries) {
+      std::string path = Joined(folder.path, entry.name);
+      if (path.size() > kPathBytesMax) continue;
+      if (left-- == 0) return paths;
+      if (!entry.is_tree()) {
+        paths.push_back(std::move(path));
+      } else if (folder.depth < limits.depth_max) {
+        folders.push_back({std::move(path), entry.id, folder.depth + 1});
+      }
+    }
+  }
+  return paths;
 }
 
 Result<std::vector<PathChange>> DiffGitTrees(GitObjectReader& objects, const git_oid& from,

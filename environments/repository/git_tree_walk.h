@@ -44,9 +44,11 @@ class GitObjectReader {
   std::unordered_map<std::string, std::weak_ptr<const std::string>> blobs_;
 };
 
-// As GitRepository::ReadTree and GitRepository::Changes, from tree ids.
+// As GitRepository::ReadTree, ReadPaths and Changes, from tree ids.
 Result<FileTree> ReadGitTree(GitObjectReader& objects, const git_oid& tree,
                              const ReadLimits& limits);
+Result<std::vector<std::string>> ReadGitPaths(GitObjectReader& objects, const git_oid& tree,
+                                              const ReadLimits& limits);
 Result<std::vector<PathChange>> DiffGitTrees(GitObjectReader& objects, const git_oid& from,
                                              const git_oid& to, const ReadLimits& limits);
 

@@ -1,6 +1,7 @@
 #include "environments/repository/imported_files.h"
 
 #include <re2/re2.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -8,15 +9,15 @@
 #include <set>
 #include <system_error>
 
+#include "environments/repository/git_repository.h"
 #include "environments/repository/prompt_cleaning.h"
+#include "proto/base/random.h"
 #include "proto/base/utf8.h"
 
 namespace taskmint::environments {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kMarkFile = "taskmint-import";
 
 Status Error(Code code, std::string message) {
   return {code, Boundary::kEnvironment, std::move(message)};
@@ -80,7 +81,7 @@ Status WriteFile(const fs::path& path, const std::string& content) {
 }
 
 Status WriteAll(const FileTree& files, const std::string& head, const std::string& origin_url,
-                const std::string& mark, const fs::path& folder) {
+                const fs::path& folder) {
   for (const auto& [path, entry] : files.files()) {
     if (IsWanted(path, entry)) TASKMINT_RETURN_IF_ERROR(WriteFile(folder / path, *entry.content));
   }
@@ -90,20 +91,36 @@ Status WriteAll(const FileTree& files, const std::string& head, const std::strin
   std::string config = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n";
   if (!origin_url.empty()) config += "[remote \"origin\"]\n\turl = \"" + origin_url + "\"\n";
   TASKMINT_RETURN_IF_ERROR(WriteFile(folder / "config", config));
-  TASKMINT_RETURN_IF_ERROR(WriteFile(folder / "HEAD", head));
-  return WriteFile(folder / kMarkFile, mark);
+  return WriteFile(folder / "HEAD", head);
+}
+
+// Gives the folder `partial` its name, and returns it.
+Result<fs::path> Publish(const fs::path& partial, const fs::path& folder,
+                         const std::function<std::string(const std::string& head)>& name) {
+  std::string head;
+  {
+    TASKMINT_ASSIGN_OR_RETURN(const auto repository, GitRepository::Open(partial.string()));
+    TASKMINT_ASSIGN_OR_RETURN(head, repository->Head());
+  }
+  const fs::path path = folder / name(head);
+  std::error_code error;
+  fs::rename(partial, path, error);
+  if (!error) return path;
+  // Another process was faster: its import is as good.
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) {
+    fs::remove_all(partial, ignored);
+    return path;
+  }
+  return Error(Code::kInternal,
+               "cannot name '" + Printable(path.string()) + "': " + error.message());
 }
 
 }  // namespace
 
-bool IsImported(const std::string& path, const std::string& mark) {
-  std::ifstream in(fs::path(path) / kMarkFile, std::ios::binary);
-  std::string found;
-  return std::getline(in, found) && found == mark;
-}
-
-Status WriteImported(const FileTree& files, const std::string& origin_url, const std::string& mark,
-                     const std::string& path) {
+Result<fs::path> WriteImported(const FileTree& files, const std::string& origin_url,
+                               const fs::path& folder,
+                               const std::function<std::string(const std::string& head)>& name) {
   const FileEntry* config = files.Find("config");
   if (config != nullptr && RE2::PartialMatch(*config->content, "(?i)objectformat\\s*=\\s*sha256")) {
     return Error(Code::kFailedPrecondition,
@@ -115,17 +132,13 @@ Status WriteImported(const FileTree& files, const std::string& origin_url, const
     return Error(Code::kFailedPrecondition,
                  "is an empty repository, it has no commits yet: name another one");
   }
-  const fs::path partial = path + ".partial";
-  std::error_code error;
-  fs::remove_all(partial, error);
-  Status written = WriteAll(files, head, origin_url, mark, partial);
-  if (written.ok()) {
-    fs::remove_all(path, error);
-    fs::rename(partial, path, error);
-    if (error) written = Error(Code::kInternal, "cannot name '" + path + "': " + error.message());
-  }
-  if (!written.ok()) fs::remove_all(partial, error);
-  return written;
+  const fs::path partial =
+      folder / ("partial-" + std::to_string(getpid()) + "-" + std::to_string(SystemRandom()));
+  const Status written = WriteAll(files, head, origin_url, partial);
+  Result<fs::path> path = written.ok() ? Publish(partial, folder, name) : Result<fs::path>(written);
+  std::error_code ignored;
+  if (!path.ok()) fs::remove_all(partial, ignored);
+  return path;
 }
 
 }  // namespace taskmint::environments

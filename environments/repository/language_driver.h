@@ -132,8 +132,8 @@ class LanguageDriver {
 
   // "python".
   virtual std::string_view language() const = 0;
-  // Whether a repository with these files is of this language.
-  virtual bool Detect(const FileTree& tree) const = 0;
+  // Whether a repository with files of these paths is of this language.
+  virtual bool Detect(const std::vector<std::string>& paths) const = 0;
   virtual PathRole RoleOf(std::string_view path) const = 0;
   // Whether `path` is a file that the runner collects tests from.
   virtual bool IsTestFile(std::string_view path) const = 0;

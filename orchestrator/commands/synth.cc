@@ -223,7 +223,8 @@ void AddSynth(Command root) {
   synth.RequireSubcommand().Example("taskmint synth code --repo ~/src/attrs");
   Command code = synth.Add("code", "Mine a git repository's history for tasks with tests");
   code.Texts("--repo", options.repositories, "SOURCE",
-             "Repository: a path, an http(s) URL or a bundle; may be repeated")
+             "Repository: a path, an http(s) URL (fetched again when a new run begins) or a "
+             "bundle; may be repeated")
       .Text("--repos", options.repositories_file, "FILE",
             "Repositories, one a line; # begins a comment")
       .Number("--tasks-max", options.tasks_max, 1, 1'000'000'000,

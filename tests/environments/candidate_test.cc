@@ -55,7 +55,7 @@ class CandidateTest : public testing::Test {
   }
   std::vector<CandidateCommit> Find(const CandidateQuery& query = {},
                                     const std::vector<IssueRecord>& issues = {}) {
-    auto found = FindCandidates(*MustOpen(work_.path()), Python(), query, issues);
+    auto found = FindCandidates(*MustOpen(work_.path()), Python(), query, issues, {}, {});
     EXPECT_TRUE(found.ok()) << found.status().ToString();
     return std::move(found).value();
   }
@@ -66,6 +66,31 @@ class CandidateTest : public testing::Test {
 };
 
 TEST_F(CandidateTest, TouchesBothSourceAndTests) { EXPECT_THAT(Shas(Find()), ElementsAre(fix_)); }
+
+TEST_F(CandidateTest, TheSearchSaysHowFarItIsAndStops) {
+  std::vector<std::pair<int64_t, int64_t>> said;
+  std::stop_source stop;
+  const auto tell = [&](int64_t looked_at, int64_t commits) {
+    said.emplace_back(looked_at, commits);
+    if (looked_at == 2) stop.request_stop();
+  };
+  const auto found =
+      FindCandidates(*MustOpen(work_.path()), Python(), {}, {}, tell, stop.get_token());
+  EXPECT_EQ(found.status().code(), Code::kCancelled);
+  EXPECT_THAT(said,
+              ElementsAre(std::pair<int64_t, int64_t>(1, 3), std::pair<int64_t, int64_t>(2, 3)));
+  EXPECT_EQ(MustOpen(work_.path())->Commits(fix_, stop.get_token()).status().code(),
+            Code::kCancelled);
+}
+
+TEST_F(CandidateTest, CommitsOfOtherDatesAreNotEvenCompared) {
+  CandidateQuery query;
+  query.since_s = 1'650'000'000;
+  int64_t total = 0;
+  const auto tell = [&total](int64_t, int64_t commits) { total = commits; };
+  ASSERT_TRUE(FindCandidates(*MustOpen(work_.path()), Python(), query, {}, tell, {}).ok());
+  EXPECT_EQ(total, 1);
+}
 
 TEST_F(CandidateTest, OrderIsDrawnFromTheSeedAndNothingElse) {
   for (int i = 0; i < 8; ++i) {

@@ -9,6 +9,7 @@
 namespace taskmint::environments {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string OpenError(const std::string& path, Code code) {
@@ -38,7 +39,7 @@ TEST(GitRepositoryTest, ReadsCommitsChangesAndTrees) {
   auto repository = MustOpen(work.path());
   ASSERT_NE(repository, nullptr);
   ASSERT_EQ(repository->Head().value(), second);
-  const auto commits = repository->Commits(second).value();
+  const auto commits = repository->Commits(second, {}).value();
   ASSERT_EQ(commits.size(), 2u);
   EXPECT_EQ(commits[0].message, "second\n\nbody\n");
   EXPECT_EQ(commits[0].parents, std::vector<std::string>{first});
@@ -150,7 +151,7 @@ TEST(GitRepositoryTest, WalksAShallowCloneToItsEdge) {
   }
   work.Git("clone -q --bare --depth 3 file://" + work.path() + " ../shallow");
   auto repository = MustOpen(work.folder() + "/shallow");
-  const auto commits = repository->Commits(repository->Head().value()).value();
+  const auto commits = repository->Commits(repository->Head().value(), {}).value();
   ASSERT_EQ(commits.size(), 3u);
   ASSERT_EQ(commits[2].parents.size(), 1u);
   const auto changes = repository->Changes(commits[2].parents[0], commits[2].sha, {});
@@ -169,11 +170,24 @@ TEST(GitRepositoryTest, MissingObjectSpoilsItsOwnCommitsOnly) {
   const std::string blob = work.Git("rev-parse " + first + ":a");
   work.Run("rm -f .git/objects/" + blob.substr(0, 2) + "/" + blob.substr(2));
   auto repository = MustOpen(work.path());
-  EXPECT_EQ(repository->Commits(third).value().size(), 3u);
+  EXPECT_EQ(repository->Commits(third, {}).value().size(), 3u);
   EXPECT_EQ(repository->ReadTree(first, {}).status().code(), Code::kNotFound);
   EXPECT_THAT(repository->Changes(first, second, {}).status().message(), HasSubstr(blob));
   EXPECT_TRUE(repository->Changes(second, third, {}).ok());
   EXPECT_TRUE(repository->ReadTree(third, {}).ok());
+}
+
+TEST(GitRepositoryTest, PathsAreReadWithoutContentsAndAroundWhatIsMissing) {
+  WorkTree work;
+  work.Write("a.py", "1");
+  work.Write("gone/b.py", "2");
+  work.Write("kept/c.py", "3");
+  const std::string sha = work.Commit("one");
+  for (const char* object : {"HEAD:a.py", "HEAD:gone"}) {
+    const std::string id = work.Git(std::string("rev-parse ") + object);
+    work.Run("rm -f .git/objects/" + id.substr(0, 2) + "/" + id.substr(2));
+  }
+  EXPECT_THAT(MustOpen(work.path())->ReadPaths(sha, {}).value(), ElementsAre("a.py", "kept/c.py"));
 }
 
 TEST(GitRepositoryTest, NamesTheAlternateThatPointsNowhere) {
@@ -251,6 +265,7 @@ TEST(GitRepositoryTest, TreeBombEndsAtALimit) {
     EXPECT_EQ(tree.status().code(), Code::kResourceExhausted);
     EXPECT_THAT(tree.status().message(), HasSubstr("limit: more than 100000 f"));
     EXPECT_EQ(repository->Changes(base, bomb, {}).status().code(), Code::kResourceExhausted);
+    EXPECT_LE(repository->ReadPaths(bomb, {}).value().size(), 100'000U);
   }
 }
 

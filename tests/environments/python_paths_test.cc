@@ -37,8 +37,9 @@ TEST(PythonPathsTest, RolesFollowWhatEachFileDoes) {
   EXPECT_TRUE(python.IsTestFile("b_test.py"));
   EXPECT_FALSE(python.IsTestFile("tests/helper.py"));
   EXPECT_FALSE(python.IsTestFile("tests/test_b.txt"));
-  EXPECT_TRUE(python.Detect(TreeOf({{"a.py", ""}})));
-  EXPECT_FALSE(python.Detect(TreeOf({{"main.c", ""}})));
+  EXPECT_TRUE(python.Detect({"a.py"}));
+  EXPECT_TRUE(python.Detect({"main.c", "pyproject.toml"}));
+  EXPECT_FALSE(python.Detect({"main.c", "docs/pyproject.toml"}));
 }
 
 TEST(PythonPathsTest, WhatWouldShadowTheRunnerIsForeign) {

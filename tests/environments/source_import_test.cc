@@ -87,16 +87,22 @@ class SourceImportTest : public testing::Test {
     EXPECT_FALSE(imported.ok()) << source;
     if (imported.ok()) return "";
     EXPECT_EQ(imported.status().code(), code) << imported.status().ToString();
-    EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/imports/source.git"));
+    EXPECT_EQ(Imports(), 0);
     EXPECT_THAT(imported.status().message(), Not(HasSubstr("\n")));
     return imported.status().message();
+  }
+  // What lies in the folder of imports.
+  int64_t Imports() const {
+    std::error_code ignored;
+    const std::filesystem::directory_iterator entries(folder_.path() + "/imports", ignored);
+    return std::distance(begin(entries), end(entries));
   }
   // The history of a clone: every commit and file is there.
   void ExpectWhole(const std::string& path, const std::string& head, size_t commits) {
     const auto repository = GitRepository::Open(path);
     ASSERT_TRUE(repository.ok()) << repository.status().ToString();
     EXPECT_EQ((*repository)->Head().value(), head);
-    EXPECT_EQ((*repository)->Commits(head).value().size(), commits);
+    EXPECT_EQ((*repository)->Commits(head, {}).value().size(), commits);
     EXPECT_TRUE((*repository)->ReadTree(head, {}).ok());
   }
 
@@ -166,8 +172,38 @@ TEST_F(SourceImportTest, ClonesABundleOnceAndAgainWhenItChanges) {
   EXPECT_TRUE(std::filesystem::exists(imported->repository_path + "/witness"));
   const std::string later = work.Commit("three");
   work.Git("bundle create -q " + bundle + " --all");
-  ASSERT_TRUE(Import(bundle).ok());
-  ExpectWhole(imported->repository_path, later, 3);
+  const auto again = Import(bundle);
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  ExpectWhole(again->repository_path, later, 3);
+  ExpectWhole(imported->repository_path, head, 2);  // whoever reads it goes on
+}
+
+// As many processes do that share one store.
+TEST_F(SourceImportTest, ImportsAtTheSameTimeDoNotDisturbEachOther) {
+  WorkTree work;
+  for (int i = 0; i < 20; ++i) {
+    work.Write("a" + std::to_string(i), std::string(10'000, static_cast<char>('a' + i)));
+    work.Commit("commit " + std::to_string(i));
+  }
+  const std::string head = work.Git("rev-parse HEAD");
+  const std::string bundle = work.folder() + "/history.bundle";
+  work.Git("bundle create -q " + bundle + " --all");
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      const auto imported = Import(bundle);
+      ASSERT_TRUE(imported.ok()) << imported.status().ToString();
+      const auto repository = GitRepository::Open(imported->repository_path);
+      ASSERT_TRUE(repository.ok()) << repository.status().ToString();
+      for (int read = 0; read < 50; ++read) {
+        ASSERT_EQ((*repository)->Commits(head, {}).value().size(), 20U);
+        ASSERT_TRUE((*repository)->ReadTree(head, {}).ok());
+        ASSERT_TRUE(GitRepository::Open(imported->repository_path).ok());
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(Imports(), 1);
 }
 
 TEST_F(SourceImportTest, BundleWithoutHeadFollowsItsBranch) {
@@ -218,6 +254,43 @@ TEST_F(SourceImportTest, ClonesAUrlThroughTheProxyAndForgetsTheSecret) {
   EXPECT_EQ(imported->name, server.Url("", "/served.git"));
   ExpectWhole(imported->repository_path, head, 2);
   EXPECT_NE(Shell(imported->repository_path, "grep -rE 's3cr|bWU6' .").exit_code, 0);
+}
+
+TEST_F(SourceImportTest, AUrlIsFetchedAgainWhereItCanBeReached) {
+  WorkTree work;
+  const std::string first = work.Commit("one");
+  work.Git("clone -q --bare . ../served.git");
+  const auto publish = [&work] {
+    work.Git("push -q ../served.git main");
+    ASSERT_EQ(Shell(work.folder() + "/served.git", "git update-server-info").exit_code, 0);
+  };
+  publish();
+  std::string url;
+  std::string second;
+  {
+    const HttpServer server(work.folder(), "");
+    url = server.Url("", "/served.git");
+    EXPECT_FALSE(FindImported(url, folder_.path() + "/imports").has_value());
+    const auto imported = Import(url);
+    ASSERT_TRUE(imported.ok()) << imported.status().ToString();
+    ExpectWhole(imported->repository_path, first, 1);
+    EXPECT_EQ(Import(url).value().repository_path, imported->repository_path);
+    EXPECT_EQ(Imports(), 1);
+
+    second = work.Commit("two");
+    publish();
+    const auto again = Import(url);
+    ASSERT_TRUE(again.ok()) << again.status().ToString();
+    EXPECT_EQ(again->warning, "");
+    ExpectWhole(again->repository_path, second, 2);
+    ExpectWhole(imported->repository_path, first, 1);
+  }
+  const auto offline = Import(url);
+  ASSERT_TRUE(offline.ok()) << offline.status().ToString();
+  EXPECT_THAT(offline->warning, HasSubstr("not refreshed"));
+  ExpectWhole(offline->repository_path, second, 2);
+  EXPECT_EQ(FindImported(url, folder_.path() + "/imports")->repository_path,
+            offline->repository_path);
 }
 
 TEST_F(SourceImportTest, SaysWhyAUrlCannotBeCloned) {

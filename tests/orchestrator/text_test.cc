@@ -55,6 +55,18 @@ TEST(TableTest, HostileCellsAreMadePrintable) {
   EXPECT_EQ(table.Render(0), "A  B\nx  a\\x1b[2Jb c\n");
 }
 
+TEST(ProgressTest, ALongSearchSaysHowFarItIs) {
+  FakeClock clock(0);
+  testing::internal::CaptureStderr();
+  ProgressReporter progress(clock, 0);
+  progress.OnSearch(1, 120'000);
+  clock.AdvanceMs(10'000);
+  progress.OnSearch(30'000, 120'000);
+  progress.OnSearch(30'001, 120'000);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "taskmint: looking for candidates: 30000 of 120000 commits\n");
+}
+
 TEST(TextTest, DurationsAndSizesReadWell) {
   EXPECT_EQ(DurationText(950), "950 ms");
   EXPECT_EQ(DurationText(185'000), "3 min 5 s");

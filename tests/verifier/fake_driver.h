@@ -66,7 +66,7 @@ class FakeDriver : public environments::LanguageDriver {
   std::string sentinel_folder = "tests/";
 
   std::string_view language() const override { return "fake"; }
-  bool Detect(const FileTree&) const override { return true; }
+  bool Detect(const std::vector<std::string>&) const override { return true; }
   environments::PathRole RoleOf(std::string_view path) const override {
     if (path.starts_with("tests/")) return environments::PathRole::kTest;
     if (path.ends_with("conftest")) return environments::PathRole::kSteering;

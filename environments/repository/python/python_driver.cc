@@ -15,7 +15,9 @@ namespace {
 class PythonDriver : public LanguageDriver {
  public:
   std::string_view language() const override { return "python"; }
-  bool Detect(const FileTree& tree) const override { return IsPythonRepository(tree); }
+  bool Detect(const std::vector<std::string>& paths) const override {
+    return IsPythonRepository(paths);
+  }
   PathRole RoleOf(std::string_view path) const override { return PythonRoleOf(path); }
   bool IsTestFile(std::string_view path) const override { return IsPythonTestFile(path); }
   std::vector<std::string> ForeignSteering(const FileTree& solution,

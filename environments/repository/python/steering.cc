@@ -129,12 +129,9 @@ bool Shadows(const std::string& path, const std::set<std::string>& roots,
 
 }  // namespace
 
-bool IsPythonRepository(const FileTree& tree) {
-  if (tree.Contains("pyproject.toml") || tree.Contains("setup.py") || tree.Contains("setup.cfg")) {
-    return true;
-  }
-  return std::any_of(tree.files().begin(), tree.files().end(), [](const auto& file) {
-    return std::string_view(file.first).ends_with(".py");
+bool IsPythonRepository(const std::vector<std::string>& paths) {
+  return std::any_of(paths.begin(), paths.end(), [](const std::string& path) {
+    return path == "pyproject.toml" || path == "setup.cfg" || path.ends_with(".py");
   });
 }
 

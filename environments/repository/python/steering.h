@@ -11,7 +11,7 @@
 namespace taskmint::environments {
 
 // See LanguageDriver for what each must tell.
-bool IsPythonRepository(const FileTree& tree);
+bool IsPythonRepository(const std::vector<std::string>& paths);
 PathRole PythonRoleOf(std::string_view path);
 bool IsPythonTestFile(std::string_view path);
 std::vector<std::string> PythonForeignSteering(const FileTree& solution, const FileTree& reference);
