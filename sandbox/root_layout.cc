@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "proto/base/file_tree.h"
+#include "sandbox/python_applications.h"
 #include "sandbox/wire.h"
 
 namespace taskmint::sandbox {
@@ -111,6 +112,8 @@ class Layout {
   std::vector<std::string> Masks() const {
     std::vector<std::string> masks;
     std::vector<std::string> sorted = spec_.masked_paths;
+    const std::vector<std::string>& applications = PythonApplicationsOfHost();
+    sorted.insert(sorted.end(), applications.begin(), applications.end());
     std::sort(sorted.begin(), sorted.end());
     for (const std::string& path : sorted) {
       // Only /usr is the host's; a link there would move the mask elsewhere.
