@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "tests/orchestrator/command_process.h"
+#include "tests/orchestrator/offline.h"
 #include "tests/orchestrator/toy_repository.h"
 
 namespace taskmint::orchestrator {
@@ -24,16 +25,6 @@ using nlohmann::json;
 
 bool Contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
-}
-
-// Packages come from a folder of wheels and from nowhere else.
-std::map<std::string, std::string> Offline(const std::string& home) {
-  const char* given = std::getenv("TASKMINT_TEST_WHEELS");
-  const std::string wheels = given != nullptr ? given : TASKMINT_SOURCE_DIR "/build/tools/wheels";
-  EXPECT_TRUE(fs::exists(wheels + "/.complete")) << wheels << ": ./mint test downloads the wheels";
-  return {{"UV_NO_INDEX", "1"},   {"UV_FIND_LINKS", wheels}, {"HOME", home},
-          {"PIP_FIND_LINKS", ""}, {"PIP_INDEX_URL", ""},     {"UV_DEFAULT_INDEX", ""},
-          {"UV_INDEX_URL", ""},   {"NO_COLOR", "1"}};
 }
 
 // What the first case leaves for the others.
@@ -82,6 +73,17 @@ struct Minted {
 const Minted& Shared() {
   static const auto* const minted = new Minted;
   return *minted;
+}
+
+// Contents of all files by path.
+std::map<std::string, std::string> FilesBelow(const std::string& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream file(entry.path(), std::ios::binary);
+    files[entry.path().string()].assign(std::istreambuf_iterator<char>(file), {});
+  }
+  return files;
 }
 
 class MintingTest : public testing::Test {
@@ -290,10 +292,17 @@ TEST_F(MintingTest, AStoreOfANewerVersionIsRefusedUntouched) {
                                 "c.execute('PRAGMA user_version = %d' % (v + 1000000))\"")
                 .exit_code,
             0);
-  const CommandOutcome list = Taskmint({"list", "--store", copy}, minted.variables);
-  EXPECT_EQ(list.code, 1);
-  EXPECT_TRUE(Contains(list.errors, "newer")) << list.errors;
+  const std::map<std::string, std::string> before = FilesBelow(copy);
+  for (const std::vector<std::string>& line : std::vector<std::vector<std::string>>{
+           {"list"}, {"stats"}, {"replay", "--all"}, {"store", "check"}, {"store", "gc"}}) {
+    std::vector<std::string> words = line;
+    words.insert(words.end(), {"--store", copy});
+    const CommandOutcome outcome = Taskmint(words, minted.variables);
+    EXPECT_EQ(outcome.code, 1) << line[0];
+    EXPECT_TRUE(Contains(outcome.errors, "newer")) << outcome.errors;
+  }
   EXPECT_EQ(minted.Synth(copy).code, 1);
+  EXPECT_EQ(FilesBelow(copy), before);
 }
 
 // A full disk at every size: while the store is made, while environments are stored. What fits is

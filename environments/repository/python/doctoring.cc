@@ -16,7 +16,38 @@ using nlohmann::json;
 constexpr size_t kFileBytesMax = 4 << 20;
 constexpr int64_t kScriptMsMax = 120'000;
 
-// The files that hold the tests, as far as they are text.
+// Sources of another encoding than UTF-8 pass through the script as if each byte were a character;
+// what it writes into them is ASCII.
+std::string TextOfBytes(const std::string& bytes) {
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      text += c;
+    } else {
+      text += static_cast<char>(0xC0 | byte >> 6);
+      text += static_cast<char>(0x80 | (byte & 0x3F));
+    }
+  }
+  return text;
+}
+
+// The inverse.
+std::string BytesOfText(const std::string& text) {
+  std::string bytes;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    if (lead < 0x80 || i + 1 == text.size()) {
+      bytes += text[i];
+    } else {
+      bytes +=
+          static_cast<char>((lead & 0x03) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3F));
+    }
+  }
+  return bytes;
+}
+
+// The files that hold the tests, by path.
 json FilesOf(const FileTree& overlay, const std::vector<std::string>& targets,
              const std::vector<std::string>& others) {
   json files = json::object();
@@ -25,9 +56,8 @@ json FilesOf(const FileTree& overlay, const std::vector<std::string>& targets,
       const std::string path = id.substr(0, id.find("::"));
       const FileEntry* entry = files.contains(path) ? nullptr : overlay.Find(path);
       if (entry == nullptr || entry->kind == FileEntry::Kind::kSymlink) continue;
-      if (entry->content->size() <= kFileBytesMax && IsUtf8(*entry->content)) {
-        files[path] = *entry->content;
-      }
+      if (entry->content->size() > kFileBytesMax) continue;
+      files[path] = IsUtf8(*entry->content) ? *entry->content : TextOfBytes(*entry->content);
     }
   }
   return files;
@@ -70,7 +100,8 @@ Result<DoctoredTests> DoctorPythonTests(sandbox::SandboxHost& sandboxes, const F
   for (const auto& [path, text] : (*answer)["files"].items()) {
     const FileEntry* before = overlay.Find(path);
     if (before == nullptr || !text.is_string()) continue;
-    FileEntry entry = RegularFile(text.get<std::string>());
+    const auto changed = text.get<std::string>();
+    FileEntry entry = RegularFile(IsUtf8(*before->content) ? changed : BytesOfText(changed));
     entry.kind = before->kind;
     TASKMINT_RETURN_IF_ERROR(doctored.files.Set(path, std::move(entry)));
   }
