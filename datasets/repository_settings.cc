@@ -15,6 +15,7 @@ struct ParserFault {};
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <optional>
 
 #include "proto/base/utf8.h"
@@ -26,8 +27,9 @@ constexpr size_t kBytesMax = 64 << 10;
 constexpr size_t kListItemsMax = 1'000;
 constexpr size_t kItemBytesMax = 1'000;
 constexpr int kNestingMax = 32;
-constexpr int64_t kMinutesMax = 1'440;
-constexpr int64_t kMsPerMinute = 60'000;
+constexpr double kMinutesMin = 0.1;
+constexpr double kMinutesMax = 1'440;
+constexpr double kMsPerMinute = 60'000;
 constexpr std::string_view kKeys =
     "setup, test_command, packages, build_hosts and test_wall_minutes_max";
 
@@ -236,11 +238,11 @@ class SettingsReader {
   }
 
   Status ReadMinutes(std::string_view key, int64_t line, const toml::node& value) {
-    const auto* number = value.as_integer();
-    if (number == nullptr || number->get() < 1 || number->get() > kMinutesMax) {
-      return Refuse(line, std::string(key) + " must be a whole number from 1 to 1440");
+    const std::optional<double> minutes = value.is_number() ? value.value<double>() : std::nullopt;
+    if (!minutes || !(*minutes >= kMinutesMin && *minutes <= kMinutesMax)) {
+      return Refuse(line, std::string(key) + " must be a number from 0.1 to 1440");
     }
-    settings_.set_test_wall_ms_max(number->get() * kMsPerMinute);
+    settings_.set_test_wall_ms_max(std::llround(*minutes * kMsPerMinute));
     return OkStatus();
   }
 

@@ -15,7 +15,7 @@ namespace taskmint::datasets {
 //   test_command = "python -m pytest tests"
 //   packages = ["numpy<2"]           as the driver's package manager spells them
 //   build_hosts = ["example.org", "example.org:8443"]
-//   test_wall_minutes_max = 10       1 to 1,440
+//   test_wall_minutes_max = 10       0.1 to 1,440
 // `name` stands in messages ("taskmint.toml"). INVALID_ARGUMENT (config), with the line, for what
 // is no TOML, is larger than 64 KiB or nests deeper than 32, and for unknown keys and unusable
 // values. The bytes may be hostile. Thread-safe.

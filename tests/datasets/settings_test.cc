@@ -66,9 +66,14 @@ TEST(RepositorySettingsTest, WrongValuesAreNamedWithTheirLine) {
   for (const char* host : {"", "http://x", "x:0", "x:99999", "x:", "a b", "-x", "x:1:2", ".x"}) {
     EXPECT_THAT(Refusal("build_hosts = ['" + std::string(host) + "']"), HasSubstr("is no host"));
   }
-  for (const char* minutes : {"0", "-1", "1441", "1.5", "'5'", "9223372036854775807"}) {
-    EXPECT_THAT(Refusal("test_wall_minutes_max = " + std::string(minutes)), HasSubstr("1 to 1440"));
+  for (const char* minutes :
+       {"0", "-1", "1441", "0.01", "nan", "inf", "true", "'5'", "9223372036854775807"}) {
+    EXPECT_THAT(Refusal("test_wall_minutes_max = " + std::string(minutes)),
+                HasSubstr("0.1 to 1440"));
   }
+  EXPECT_EQ(
+      ParseRepositorySettings("test_wall_minutes_max = 0.5\n", "x").value().test_wall_ms_max(),
+      30'000);
   EXPECT_THAT(Refusal("test_command = \"a\\nb\""), HasSubstr("control characters"));
   EXPECT_THAT(Refusal("test_command = \"a\\u0000b\""), HasSubstr("control characters"));
 }

@@ -89,7 +89,7 @@ struct HostileRepository {
 
   HostileRepository() {
     tree.Write("pyproject.toml", kProject);
-    tree.Write("taskmint.toml", "test_wall_minutes_max = 1\n");
+    tree.Write("taskmint.toml", "test_wall_minutes_max = 0.3\n");
     tree.Write("toy/__init__.py", "");
     tree.Write("toy/greeting.py", Greeting("    return GREETING\n"));
     tree.Commit("Begin");
@@ -162,7 +162,7 @@ TEST(BadInputTest, HostileCommitsAreTasksOrRejectedWithAReason) {
     }
   }
   const std::map<std::string, std::string> expected = {
-      {"hang", "oracle: run 'after': the test run ran past 60 s"},
+      {"hang", "oracle: run 'after': the test run ran past 18 s"},
       {"fork", "oracle: "},
       {"flood", "oracle: run 'after': "},
       {"odd", "kept"},
