@@ -120,6 +120,26 @@ TEST_F(CommandLineTest, NoCandidatesExitWithThreeAndSayWhy) {
   EXPECT_TRUE(Contains(outcome.errors, "no candidates")) << outcome.errors;
 }
 
+TEST_F(CommandLineTest, AnObjectMissingAtHeadSpoilsThatCommitAlone) {
+  WorkTree tree;
+  tree.Write("pyproject.toml", "[project]\nname = \"toy\"\nversion = \"1\"\n");
+  tree.Commit("Begin");
+  for (const char* line : {"x = 1\n", "x = 2\n"}) {
+    tree.Write("toy.py", line);
+    tree.Write("tests/test_toy.py", line);
+    tree.Commit("wip");
+  }
+  const std::string blob = tree.Git("rev-parse HEAD:toy.py");
+  tree.Run("rm -f .git/objects/" + blob.substr(0, 2) + "/" + blob.substr(2));
+  const CommandOutcome outcome = Synth({"--repo", tree.path(), "--json"});
+  EXPECT_EQ(outcome.code, 3) << outcome.errors;
+  const auto sources = outcome.Json()["sources"];
+  ASSERT_EQ(sources.size(), 1U) << outcome.output;
+  EXPECT_EQ(sources[0].value("rejected", nlohmann::json()),
+            (nlohmann::json{{"lint", 1}, {"underspecified", 1}}));
+  EXPECT_TRUE(Contains(outcome.errors, "object " + blob + " is missing")) << outcome.errors;
+}
+
 TEST_F(CommandLineTest, OneBadRepositoryDoesNotKeepTheOthersFromTheirTurn) {
   WorkTree tree;
   tree.Write("main.tex", "\\bye\n");
