@@ -30,6 +30,7 @@ Status WriteEvidence(sqlite::Connection& connection, int64_t run, const v1::Cand
                                .Run());
   for (int i = 0; i < candidate.evidence_size(); ++i) {
     const v1::Evidence& evidence = candidate.evidence(i);
+    TASKMINT_ASSIGN_OR_RETURN(const std::string packed, PackRecord(evidence));
     TASKMINT_RETURN_IF_ERROR(connection.Prepare("INSERT INTO evidence VALUES(?,?,?,?,?,?,?,?,?)")
                                  .Int(run)
                                  .Int(candidate.position())
@@ -39,7 +40,7 @@ Status WriteEvidence(sqlite::Connection& connection, int64_t run, const v1::Cand
                                  .Text(evidence.detail())
                                  .Int(evidence.wall_ms())
                                  .Int(evidence.cpu_ms())
-                                 .Blob(PackRecord(evidence))
+                                 .Blob(packed)
                                  .Run());
   }
   return OkStatus();
@@ -106,11 +107,12 @@ Status WriteCandidate(sqlite::Connection& connection, int64_t run, const v1::Can
 
   v1::Candidate record = candidate;
   record.clear_evidence();
+  TASKMINT_ASSIGN_OR_RETURN(const std::string packed, PackRecord(record));
   TASKMINT_RETURN_IF_ERROR(
       connection.Prepare("INSERT OR REPLACE INTO candidate_records VALUES(?,?,?)")
           .Int(run)
           .Int(candidate.position())
-          .Blob(PackRecord(record))
+          .Blob(packed)
           .Run());
   return WriteEvidence(connection, run, candidate);
 }
@@ -165,8 +167,13 @@ std::string DuplicateKey(const v1::Candidate& candidate) {
   return digest.Hex();
 }
 
-std::string PackRecord(const google::protobuf::MessageLite& record) {
-  return Compress(record.SerializeAsString());
+Result<std::string> PackRecord(const google::protobuf::MessageLite& record) {
+  const std::string bytes = record.SerializeAsString();
+  const std::unique_ptr<google::protobuf::MessageLite> copy(record.New());
+  if (copy->ParseFromString(bytes)) return Compress(bytes);
+  return Status(Code::kInternal, Boundary::kStore,
+                "a record of type " + record.GetTypeName() +
+                    " was not written, because it could not be read back: text in it is not UTF-8");
 }
 
 Status UnpackRecord(std::string_view packed, const std::string& what,

@@ -35,8 +35,9 @@ Status WriteJobs(sqlite::Connection& connection, const std::vector<StageJob>& jo
 // candidate has no solution yet.
 std::string DuplicateKey(const v1::Candidate& candidate);
 
-// A message as a compressed column and back. DATA_LOSS names `what`.
-std::string PackRecord(const google::protobuf::MessageLite& record);
+// A message as a compressed column and back. INTERNAL where it could not be read back (protobuf
+// writes strings that are not UTF-8, and then refuses them); DATA_LOSS names `what`.
+Result<std::string> PackRecord(const google::protobuf::MessageLite& record);
 Status UnpackRecord(std::string_view packed, const std::string& what,
                     google::protobuf::MessageLite& record);
 

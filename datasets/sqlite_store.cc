@@ -101,6 +101,7 @@ Status SqliteStore::CreateRun(const std::string& run_id, const v1::Job& job,
                               const std::vector<v1::Candidate>& candidates,
                               const std::vector<StageJob>& jobs) {
   TASKMINT_ASSIGN_OR_RETURN(auto connection, pool_.Borrow());
+  TASKMINT_ASSIGN_OR_RETURN(const std::string packed, PackRecord(job));
   TASKMINT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*connection));
   TASKMINT_RETURN_IF_ERROR(
       connection
@@ -110,7 +111,7 @@ Status SqliteStore::CreateRun(const std::string& run_id, const v1::Job& job,
           .Text(job.source())
           .Text(CategoryName(job.category()))
           .Int(clock_.NowMs())
-          .Blob(PackRecord(job))
+          .Blob(packed)
           .Run());
   if (connection->Changes() == 0) return OkStatus();
   TASKMINT_ASSIGN_OR_RETURN(const int64_t run, RunNumber(*connection, run_id));
@@ -152,6 +153,45 @@ Result<std::vector<Store::CandidateState>> SqliteStore::CandidateStates(const st
     states.push_back(
         {row.GetInt(0), static_cast<v1::Candidate::State>(row.GetInt(1)), row.GetText(2)});
   }
+}
+
+Status SqliteStore::ReopenWithoutVerdict(const std::string& run_id) {
+  TASKMINT_ASSIGN_OR_RETURN(auto connection, pool_.Borrow());
+  TASKMINT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*connection));
+  TASKMINT_ASSIGN_OR_RETURN(const int64_t run, RunNumber(*connection, run_id));
+  std::vector<int64_t> positions;
+  {
+    Statement row = connection->Prepare(
+        "SELECT position FROM candidates WHERE run = ? AND state = 3 AND "
+        "(reason = 'no-verdict' OR reason GLOB 'no-verdict:*')");
+    row.Int(run);
+    for (;;) {
+      TASKMINT_ASSIGN_OR_RETURN(const bool more, row.Step());
+      if (!more) break;
+      positions.push_back(row.GetInt(0));
+    }
+  }
+  for (const int64_t position : positions) {
+    TASKMINT_ASSIGN_OR_RETURN(v1::Candidate candidate, ReadCandidate(*connection, run, position));
+    candidate.set_state(v1::Candidate::STATE_PENDING);
+    candidate.clear_reason();
+    auto& evidence = *candidate.mutable_evidence();
+    evidence.erase(std::remove_if(evidence.begin(), evidence.end(),
+                                  [](const v1::Evidence& row) {
+                                    return row.outcome() == v1::Evidence::OUTCOME_NO_VERDICT;
+                                  }),
+                   evidence.end());
+    TASKMINT_RETURN_IF_ERROR(WriteCandidate(*connection, run, candidate, clock_.NowMs()));
+    // Its last job is that of the stage that had no verdict.
+    TASKMINT_RETURN_IF_ERROR(
+        connection
+            ->Prepare("UPDATE jobs SET state = 0 WHERE state = 2 AND number = "
+                      "(SELECT max(number) FROM jobs WHERE run_id = ? AND position = ?)")
+            .Text(run_id)
+            .Int(position)
+            .Run());
+  }
+  return transaction.Commit();
 }
 
 Status SqliteStore::SelectUpTo(const std::string& run_id, int64_t position_max) {

@@ -40,6 +40,7 @@ class SqliteStore final : public Store {
   Result<std::optional<v1::Job>> FindRun(const std::string& run_id) override;
   Result<v1::Candidate> GetCandidate(const std::string& run_id, int64_t position) override;
   Result<std::vector<CandidateState>> CandidateStates(const std::string& run_id) override;
+  Status ReopenWithoutVerdict(const std::string& run_id) override;
   Status SelectUpTo(const std::string& run_id, int64_t position_max) override;
   Result<std::string> FindDuplicate(const v1::Candidate& candidate) override;
   Result<std::vector<ListRow>> List(Which which, const std::string& where) override;

@@ -23,7 +23,7 @@ struct ListRow {
   std::string id;
   std::string category;  // "code"
   std::string language;
-  std::string source;  // absolute path or URL, without credentials
+  std::string source;  // portable name, as in the task's provenance
   std::string commit;
   bool kept = false;
   std::string reason;  // empty when kept
@@ -110,6 +110,9 @@ class Store {
     std::string task_id;
   };
   virtual Result<std::vector<CandidateState>> CandidateStates(const std::string& run_id) = 0;
+  // Opens what was rejected as `no-verdict` again, at the stage that had none: a machine that failed
+  // is no judgement.
+  virtual Status ReopenWithoutVerdict(const std::string& run_id) = 0;
   // Turns kept candidates at or beyond `position_max` into surplus (tasks not listed), and surplus
   // ones below it into kept: the choice of --tasks-max.
   virtual Status SelectUpTo(const std::string& run_id, int64_t position_max) = 0;

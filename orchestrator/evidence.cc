@@ -37,6 +37,7 @@ void Reject(v1::Candidate& candidate, const std::string& word, const std::string
 }
 
 void AddEvidence(v1::Candidate& candidate, v1::Evidence evidence) {
+  if (!IsUtf8(evidence.detail())) evidence.set_detail(ToUtf8(evidence.detail()));
   for (v1::Evidence& row : *candidate.mutable_evidence()) {
     if (row.gate() == evidence.gate()) {
       row = std::move(evidence);
@@ -58,17 +59,23 @@ Result<StageOutcome> PassGates(datasets::BlobStore& blobs, v1::Candidate candida
       unreached = evidence.gate();
       continue;
     }
-    if (evidence.outcome() == v1::Evidence::OUTCOME_NO_VERDICT) {
-      if (stop.stop_requested()) {
-        return Status(Code::kCancelled, Boundary::kVerifier, "stopped during " + evidence.gate());
-      }
-      return Status(Code::kUnavailable, Boundary::kSandbox,
-                    evidence.gate() + ": " + evidence.detail());
+    const bool no_verdict = evidence.outcome() == v1::Evidence::OUTCOME_NO_VERDICT;
+    if (no_verdict && stop.stop_requested()) {
+      return Status(Code::kCancelled, Boundary::kVerifier, "stopped during " + evidence.gate());
     }
-    if (const std::string log = JoinLogs(gate.logs); !log.empty()) {
+    std::string log = JoinLogs(gate.logs);
+    if (no_verdict && log.empty()) log = evidence.detail() + "\n";
+    if (!log.empty()) {
       TASKMINT_ASSIGN_OR_RETURN(std::string digest, blobs.Put(log));
       outcome.log_digest = digest;
       evidence.set_log_digest(std::move(digest));
+    }
+    if (no_verdict) {
+      outcome.failure = Status(Code::kUnavailable, Boundary::kSandbox,
+                               evidence.gate() + ": " + evidence.detail());
+      AddEvidence(candidate, std::move(evidence));
+      outcome.candidate = std::move(candidate);
+      return outcome;
     }
     const std::string reason = verifier::RejectionReason(evidence);
     AddEvidence(candidate, std::move(evidence));

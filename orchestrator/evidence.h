@@ -24,7 +24,7 @@ void AddEvidence(v1::Candidate& candidate, v1::Evidence evidence);
 // Stores the attempts' logs (one blob a gate) and adds each gate's evidence, in order, up to the
 // first that rejects, which ends the candidate; otherwise `next` follows. Gates without an outcome
 // were not reached and are passed over. CANCELLED when a gate had no verdict because of `stop`;
-// UNAVAILABLE (sandbox), to be tried again, when it had none of its own.
+// with the failure UNAVAILABLE (sandbox), to be tried again, when it had none of its own.
 Result<StageOutcome> PassGates(datasets::BlobStore& blobs, v1::Candidate candidate,
                                const std::vector<verifier::GateResult>& gates,
                                const std::string& next, const std::stop_token& stop);

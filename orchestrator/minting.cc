@@ -12,6 +12,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/digest.h"
 #include "proto/base/record.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -33,9 +34,9 @@ Result<OpenedSource> OpenSource(environments::ImportedSource source, const v1::J
   TASKMINT_ASSIGN_OR_RETURN(opened.repository, GitRepository::Open(source.repository_path));
   TASKMINT_ASSIGN_OR_RETURN(std::string head, opened.repository->Head());
   opened.job = job;
-  opened.job.set_source(ShownSource(job.source()));
+  opened.job.set_source(source.name);
   opened.job.set_head_commit(std::move(head));
-  opened.run_id = RunId(opened.job, source.name);
+  opened.run_id = RunId(opened.job);
   opened.source = std::move(source);
   return opened;
 }
@@ -123,7 +124,7 @@ std::vector<v1::Candidate> MakeCandidates(
 Status BeginRun(RunContext& context, GitRepository& repository, const Pipeline& pipeline,
                 MintListener& listener, std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const auto existing, context.store.FindRun(context.run_id));
-  if (existing) return OkStatus();
+  if (existing) return context.store.ReopenWithoutVerdict(context.run_id);
   environments::CandidateQuery query;
   query.seed = context.job.seed();
   query.since_s = context.job.since_s();
@@ -174,18 +175,15 @@ std::string ShownSource(const std::string& source) {
   if (scheme == std::string::npos) {
     std::error_code error;
     const fs::path path = fs::weakly_canonical(source, error);
-    return error ? source : path.string();
+    return Printable(error ? source : path.string());
   }
   const size_t host = scheme + 3;
   const size_t at = source.substr(host, source.find('/', host) - host).rfind('@');
-  return at == std::string::npos ? source : source.substr(0, host) + source.substr(host + at + 1);
+  return Printable(at == std::string::npos ? source
+                                           : source.substr(0, host) + source.substr(host + at + 1));
 }
 
-std::string RunId(const v1::Job& job, const std::string& source_name) {
-  v1::Job identity = job;
-  identity.set_source(source_name);
-  return Sha256Hex(SerializeDeterministic(identity));
-}
+std::string RunId(const v1::Job& job) { return Sha256Hex(SerializeDeterministic(job)); }
 
 Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                                const MintRequest& request, MintListener& listener,
@@ -193,6 +191,8 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
   const SystemClock clock;
   const int64_t begin_ms = clock.MonotonicMs();
   v1::Job job = request.job;
+  TASKMINT_ASSIGN_OR_RETURN(sandbox::BaseLayer base, sandbox::ReadBaseLayer());
+  job.set_base_digest(base.package_list_digest);
   std::vector<environments::IssueRecord> issues;
   if (!request.issues_text.empty()) {
     TASKMINT_ASSIGN_OR_RETURN(issues, environments::ParseIssues(request.issues_text));
@@ -203,7 +203,6 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
                             ImportAndOpen(store, sandboxes, request, job, listener, stop));
   TASKMINT_ASSIGN_OR_RETURN(const LanguageDriver* driver,
                             DetectDriver(*opened.repository, opened.job));
-  TASKMINT_ASSIGN_OR_RETURN(sandbox::BaseLayer base, sandbox::ReadBaseLayer());
 
   MintSummary summary;
   summary.run_id = opened.run_id;

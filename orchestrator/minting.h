@@ -17,7 +17,8 @@
 namespace taskmint::orchestrator {
 
 struct MintRequest {
-  // As the user asked; head_commit and issues_digest are filled in here.
+  // As the user asked; the source's portable name, head_commit, issues_digest and base_digest are
+  // filled in here.
   v1::Job job;
   // GitHub's JSON; empty: none.
   std::string issues_text;
@@ -54,20 +55,19 @@ class MintListener : public RunListener {
 };
 
 // Imports the source, finds (or goes on with) the run of this request, and runs its stages. The
-// run's id is the digest of the request with the source's portable name and HEAD, so that the same
-// request goes on where it stopped; a URL is fetched again only when it has no unfinished run.
-// Errors are those met before any stage ran: no repository, no driver, no candidates (NOT_FOUND of
-// the config boundary).
+// run's id is the digest of the request with the source's portable name, HEAD and the base, so that
+// the same request goes on where it stopped, and is another run once the base has changed; a URL is
+// fetched again only when it has no unfinished run. Errors are those met before any stage ran: no
+// repository, no driver, no candidates (NOT_FOUND of the config boundary).
 Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                                const MintRequest& request, MintListener& listener,
                                std::stop_token stop);
 
-// `source` as it may be shown and stored: a URL without user name and password, a path made
-// absolute.
+// `source` as it may be shown: a URL without user name and password, a path made absolute.
 std::string ShownSource(const std::string& source);
 
 // Id of a run.
-std::string RunId(const v1::Job& job, const std::string& source_name);
+std::string RunId(const v1::Job& job);
 
 }  // namespace taskmint::orchestrator
 

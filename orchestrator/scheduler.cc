@@ -3,15 +3,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <functional>
 #include <list>
+#include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 
+#include "orchestrator/evidence.h"
 #include "proto/base/clock.h"
 #include "proto/base/digest.h"
 #include "proto/base/log.h"
@@ -27,6 +29,7 @@ const SystemClock kClock;
 struct Held {
   ClaimedJob claimed;
   std::stop_source stop;
+  std::string task;  // for the log; of the worker that holds it
 };
 
 // Sleeps; false when `stop` was requested before or meanwhile.
@@ -61,6 +64,12 @@ Result<StageOutcome> RunStage(const Stage& stage, const v1::Candidate& candidate
   }
 }
 
+// True for failures that may be the machine's as well as the candidate's.
+bool MayBeTheMachine(const Status& status) {
+  return status.boundary() == Boundary::kSandbox ||
+         (status.boundary() == Boundary::kEnvironment && status.transient());
+}
+
 class Scheduler {
  public:
   Scheduler(datasets::Store& store, const std::string& run_id, const Pipeline& pipeline,
@@ -85,12 +94,17 @@ class Scheduler {
       workers.clear();  // joins; the heart beats until the last one is done
     }
     std::lock_guard lock(mutex_);
-    TASKMINT_RETURN_IF_ERROR(fatal_);
-    TASKMINT_RETURN_IF_ERROR(Choose());
+    if (!fatal_.ok()) {
+      (void)store_.ReopenWithoutVerdict(run_id_).ok();  // else the next invocation does
+      return fatal_;
+    }
+    TASKMINT_ASSIGN_OR_RETURN(const FrontierView view, Choose());
     if (outer.stop_requested() && !finished_) {
       return Status(Code::kCancelled, Boundary::kNone, "interrupted");
     }
-    return OkStatus();
+    // All that was tried failed, and there is nothing to show from before.
+    const bool nothing_worked = proven_.count(gave_up_.boundary()) == 0;
+    return view.progress.kept == 0 && nothing_worked ? gave_up_ : OkStatus();
   }
 
  private:
@@ -129,10 +143,14 @@ class Scheduler {
         ledger_.Claim(run_id_, worker, settings_.lease_ms, view.position_max));
     if (!claimed) return Idle(view);
     auto held = Hold(*claimed);
-    Status status = RunJob(*held);
+    const Status status = RunJob(*held);
+    const std::string task = held->task;
     Drop(held);
     if (status.code() == Code::kAborted && status.boundary() == Boundary::kStore) {
-      Log(LogLevel::kWarning, "lease lost", {{"stage", claimed->job.stage}});
+      Log(LogLevel::kWarning, "lease lost",
+          {{"task", task},
+           {"stage", claimed->job.stage},
+           {"boundary", std::string(BoundaryName(status.boundary()))}});
       return Turn::kWorked;
     }
     TASKMINT_RETURN_IF_ERROR(status);
@@ -167,18 +185,34 @@ class Scheduler {
     }
     TASKMINT_ASSIGN_OR_RETURN(v1::Candidate candidate,
                               store_.GetCandidate(run_id_, claimed.job.position));
+    held.task = candidate.id();
     Log(LogLevel::kInfo, "stage begins",
-        {{"task", candidate.id()}, {"commit", candidate.commit()}, {"stage", stage->name}});
+        {{"task", candidate.id()},
+         {"stage", stage->name},
+         {"boundary", std::string(BoundaryName(Boundary::kNone))},
+         {"commit", candidate.commit()}});
+    TASKMINT_ASSIGN_OR_RETURN(const bool deadly, IsDeadly(claimed, candidate));
+    if (deadly) {
+      return GiveUp(claimed, {std::move(candidate), "", "", OkStatus(), false},
+                    Status(Code::kInternal, Boundary::kNone,
+                           "taskmint died " + std::to_string(settings_.deaths_max) +
+                               " times or more while it ran the stage " + stage->name),
+                    0);
+    }
     const int64_t begin_ms = kClock.MonotonicMs();
     Result<StageOutcome> outcome = RunStage(*stage, candidate, held.stop.get_token());
     const int64_t wall_ms = kClock.MonotonicMs() - begin_ms;
-    if (!outcome.ok()) return Failed(held, std::move(candidate), outcome.status(), wall_ms);
+    if (!outcome.ok()) {
+      const Status failure = outcome.status();
+      return Failed(held, {std::move(candidate), "", "", failure, false}, wall_ms);
+    }
+    if (!outcome->failure.ok()) return Failed(held, std::move(*outcome), wall_ms);
     if (outcome->wait) {
       TASKMINT_RETURN_IF_ERROR(ledger_.Release(claimed));
       Pause(settings_.idle_pause_ms, stop_.get_token());
       return OkStatus();
     }
-    if (stage->uses_network) network_proven_ = true;
+    Proven(stage->proves);
     return Commit(claimed, std::move(*outcome), wall_ms);
   }
 
@@ -196,6 +230,7 @@ class Scheduler {
     Log(LogLevel::kInfo, "stage done",
         {{"task", commit.candidate.id()},
          {"stage", claimed.job.stage},
+         {"boundary", std::string(BoundaryName(Boundary::kNone))},
          {"wall_ms", std::to_string(wall_ms)},
          {"reason", commit.candidate.reason()}});
     if (!outcome.next.empty()) return OkStatus();
@@ -206,59 +241,98 @@ class Scheduler {
     return OkStatus();
   }
 
-  Status Failed(Held& held, v1::Candidate candidate, const Status& status, int64_t wall_ms) {
+  // `outcome.failure` is why the stage could not judge.
+  Status Failed(Held& held, StageOutcome outcome, int64_t wall_ms) {
     const ClaimedJob& claimed = held.claimed;
+    const Status status = outcome.failure;
     // A child may die of the terminal's Ctrl-C a moment before this process hears of it.
     if (status.transient()) Pause(200, stop_.get_token());
     if (stop_.stop_requested() || status.code() == Code::kCancelled) {
       return ledger_.Release(claimed);
     }
     Log(LogLevel::kWarning, "stage failed",
-        {{"task", candidate.id()},
+        {{"task", outcome.candidate.id()},
          {"stage", claimed.job.stage},
+         {"boundary", std::string(BoundaryName(status.boundary()))},
          {"attempt", std::to_string(claimed.attempt)},
          {"code", std::string(CodeName(status.code()))},
-         {"boundary", std::string(BoundaryName(status.boundary()))},
          {"message", status.message()}});
     if (IsFatal(status)) {
       (void)ledger_.Release(claimed).ok();
       return status;
     }
-    TASKMINT_ASSIGN_OR_RETURN(const bool again, MayFailAgain(claimed, candidate));
+    TASKMINT_ASSIGN_OR_RETURN(const bool again, MayFailAgain(claimed, outcome.candidate));
     TASKMINT_ASSIGN_OR_RETURN(
-        const datasets::FailureOutcome outcome,
+        const datasets::FailureOutcome next,
         ledger_.Fail(claimed, status, again ? claimed.attempt + 1 : claimed.attempt));
-    if (outcome == datasets::FailureOutcome::kWillRetry) {
+    if (next == datasets::FailureOutcome::kWillRetry) {
       Pause(settings_.retry_pause_ms * claimed.attempt, stop_.get_token());
       return OkStatus();
     }
-    // No network: every candidate would meet it, unless it worked since the last time.
-    if (status.transient() && status.boundary() == Boundary::kEnvironment &&
-        !network_proven_.exchange(false)) {
+    if (MayBeTheMachine(status) && IsTheMachine(status)) {
       (void)ledger_.Release(claimed).ok();
       return status;
     }
-    candidate.set_state(v1::Candidate::STATE_REJECTED);
-    candidate.set_reason("no-verdict: " + status.message());
-    StageOutcome given_up;
-    given_up.candidate = std::move(candidate);
-    return Commit(claimed, std::move(given_up), wall_ms);
+    return GiveUp(claimed, std::move(outcome), status, wall_ms);
+  }
+
+  // Ends a candidate as no-verdict, with an evidence row and a log whatever failed.
+  Status GiveUp(const ClaimedJob& claimed, StageOutcome outcome, const Status& status,
+                int64_t wall_ms) {
+    if (outcome.log_digest.empty()) {
+      TASKMINT_ASSIGN_OR_RETURN(outcome.log_digest, store_.blobs().Put(status.ToString() + "\n"));
+      v1::Evidence evidence;
+      evidence.set_gate(claimed.job.stage);
+      evidence.set_outcome(v1::Evidence::OUTCOME_NO_VERDICT);
+      evidence.set_detail(status.message());
+      evidence.set_log_digest(outcome.log_digest);
+      AddEvidence(outcome.candidate, std::move(evidence));
+    }
+    Reject(outcome.candidate, "no-verdict", status.message());
+    outcome.next.clear();
+    return Commit(claimed, std::move(outcome), wall_ms);
   }
 
   // Whether a failure of this stage, now, is not yet the last. Attempts that ended with a killed
-  // process do not count: they say nothing about the candidate.
+  // process do not count: they say nothing about the candidate. Nor do those of another invocation:
+  // what ailed the machine then may be mended.
   Result<bool> MayFailAgain(const ClaimedJob& claimed, const v1::Candidate& candidate) {
-    TASKMINT_ASSIGN_OR_RETURN(const auto rows, store_.Stages(candidate));
-    const auto failures =
-        std::count_if(rows.begin(), rows.end(), [&](const datasets::StageRow& row) {
-          return row.stage == claimed.job.stage && row.state == "failed";
-        });
+    TASKMINT_ASSIGN_OR_RETURN(const int64_t failures, Failures(claimed, candidate, begin_ms_));
     return failures + 1 < settings_.attempts_max;
+  }
+
+  // Whether this stage of this candidate killed the process too often.
+  Result<bool> IsDeadly(const ClaimedJob& claimed, const v1::Candidate& candidate) {
+    if (claimed.attempt <= settings_.deaths_max) return false;
+    TASKMINT_ASSIGN_OR_RETURN(const int64_t failures, Failures(claimed, candidate, 0));
+    return claimed.attempt - 1 - failures >= settings_.deaths_max;
+  }
+
+  // Recorded failures of the claimed stage that began at `since_ms` or later.
+  Result<int64_t> Failures(const ClaimedJob& claimed, const v1::Candidate& candidate,
+                           int64_t since_ms) {
+    TASKMINT_ASSIGN_OR_RETURN(const auto rows, store_.Stages(candidate));
+    return std::count_if(rows.begin(), rows.end(), [&](const datasets::StageRow& row) {
+      return row.stage == claimed.job.stage && row.state == "failed" && row.started_ms >= since_ms;
+    });
+  }
+
+  // Notes a candidate that is given up; true when too many were in a row.
+  bool IsTheMachine(const Status& status) {
+    std::lock_guard lock(mutex_);
+    gave_up_ = status;
+    return ++given_up_[status.boundary()] >= settings_.given_up_max;
+  }
+
+  void Proven(const std::vector<Boundary>& boundaries) {
+    std::lock_guard lock(mutex_);
+    for (const Boundary boundary : boundaries) given_up_[boundary] = 0;
+    proven_.insert(boundaries.begin(), boundaries.end());
   }
 
   std::list<Held>::iterator Hold(const ClaimedJob& claimed) {
     std::lock_guard lock(held_mutex_);
-    held_.push_back(Held{claimed, {}});
+    held_.push_back(Held{claimed, {}, ""});
     if (stop_.stop_requested()) held_.back().stop.request_stop();
     return std::prev(held_.end());
   }
@@ -298,10 +372,11 @@ class Scheduler {
   }
 
   // Writes the choice of tasks_max.
-  Status Choose() {
+  Result<FrontierView> Choose() {
     frontier_.Touch();
     TASKMINT_ASSIGN_OR_RETURN(const FrontierView view, frontier_.Look());
-    return store_.SelectUpTo(run_id_, view.kept_end);
+    TASKMINT_RETURN_IF_ERROR(store_.SelectUpTo(run_id_, view.kept_end));
+    return view;
   }
 
   datasets::Store& store_;
@@ -312,9 +387,12 @@ class Scheduler {
   RunListener& listener_;
   Frontier frontier_;
   std::stop_source stop_;
-  std::atomic<bool> network_proven_{false};
+  const int64_t begin_ms_ = kClock.NowMs();
   std::mutex mutex_;
   Status fatal_;
+  std::map<Boundary, int> given_up_;  // in a row
+  Status gave_up_;                    // the latest of them
+  std::set<Boundary> proven_;
   bool finished_ = false;
   std::mutex listener_mutex_;
   std::mutex held_mutex_;

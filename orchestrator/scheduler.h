@@ -19,8 +19,14 @@ struct SchedulerSettings {
   // The first so many valid candidates in order; 0: all.
   int64_t tasks_max = 0;
   int64_t lease_ms = 10'000;
-  // Attempts of one stage whose failures are transient.
+  // Attempts of one stage, in one invocation, whose failures are transient.
   int attempts_max = 3;
+  // So many candidates in a row without a verdict, for failures of the sandbox or of the network
+  // and with no success of it between, end the run: it is the machine.
+  int given_up_max = 2;
+  // A stage during which the process died so often is not run again: the candidate is no-verdict.
+  // More than any series of honest kills.
+  int deaths_max = 30;
   // Pause before the second attempt; doubled for the third.
   int64_t retry_pause_ms = 500;
   // Pause of a worker that finds nothing to claim.
@@ -40,7 +46,8 @@ class RunListener {
 //
 // OK: every candidate that matters is decided, and the choice of tasks_max is written. CANCELLED:
 // `stop` was requested; what was in hand was given back. Else a failure that another candidate
-// would meet as well (a full disk, a damaged blob, no network): what was in hand was given back.
+// would meet as well (a full disk, a damaged blob, no network): what was in hand was given back,
+// and what had no verdict is open again.
 Status RunStages(datasets::Store& store, const std::string& run_id, const Pipeline& pipeline,
                  const SchedulerSettings& settings, RunListener& listener, std::stop_token stop);
 

@@ -20,6 +20,8 @@ struct StageOutcome {
   std::string next;
   // Blob digest of the log to keep with the stage; empty when there is none.
   std::string log_digest;
+  // Not OK: the stage could not judge, and `candidate` and `log_digest` hold what is known of why.
+  Status failure;
   // True: something else must end first; the stage is run again later, nothing is written.
   bool wait = false;
 };
@@ -28,14 +30,15 @@ struct StageOutcome {
 // 1. Idempotent: run twice on equal candidates it leaves equal rows. It may put blobs (content-
 //    addressed) and environments (keyed); all else it returns.
 // 2. A judgement about the candidate is an outcome (state REJECTED with a reason). A Status is a
-//    failure to judge: transient ones are tried again, then the candidate is `no-verdict`.
+//    failure to judge: transient ones are tried again, then the candidate is `no-verdict`, until
+//    the run is started again.
 // 3. It returns CANCELLED soon after the token asks.
 // 4. Called from several threads at once for different candidates.
 struct Stage {
   std::string name;
   std::function<Result<StageOutcome>(v1::Candidate candidate, std::stop_token stop)> run;
-  // Its success shows that the network works.
-  bool uses_network = false;
+  // What its success shows to work: kSandbox, kEnvironment (the network).
+  std::vector<Boundary> proves = {};
 };
 
 // The first stage comes first.

@@ -77,7 +77,14 @@ Result<MintRequest> RequestOf(const SynthOptions& options) {
   }
   if (!options.setup_file.empty()) {
     TASKMINT_ASSIGN_OR_RETURN(std::string script, ReadHostFile(options.setup_file));
+    if (!IsUtf8(script)) {
+      return InvalidArgument(Printable(options.setup_file) + " is not UTF-8: write it in UTF-8");
+    }
     job.mutable_settings()->set_setup_script(std::move(script));
+  }
+  if (!IsUtf8(options.test_command)) {
+    return InvalidArgument("--test-command '" + Printable(options.test_command) +
+                           "' is not UTF-8: name files in it by patterns, or in a script");
   }
   job.mutable_settings()->set_test_command(options.test_command);
   job.set_grade_scope(options.grade_scope);

@@ -4,16 +4,21 @@ namespace taskmint::orchestrator {
 
 Pipeline CodePipeline(RunContext& context) {
   using Function = Result<StageOutcome> (*)(RunContext&, v1::Candidate, std::stop_token);
-  auto stage = [&context](const char* name, Function run, bool uses_network = false) {
+  auto stage = [&context](const char* name, Function run, std::vector<Boundary> proves) {
     auto bound = [&context, run](v1::Candidate candidate, std::stop_token stop) {
       return run(context, std::move(candidate), std::move(stop));
     };
-    return Stage{name, bound, uses_network};
+    return Stage{name, bound, std::move(proves)};
   };
-  return {stage("propose", RunPropose),   stage("build", RunBuild, /*uses_network=*/true),
-          stage("oracle", RunOracle),     stage("cheaters", RunCheaters),
-          stage("mutation", RunMutation), stage("leak", RunLeak),
-          stage("select", RunSelect)};
+  constexpr Boundary kNetwork = Boundary::kEnvironment;
+  constexpr Boundary kSandbox = Boundary::kSandbox;
+  return {stage("propose", RunPropose, {}),
+          stage("build", RunBuild, {kNetwork, kSandbox}),
+          stage("oracle", RunOracle, {kSandbox}),
+          stage("cheaters", RunCheaters, {kSandbox}),
+          stage("mutation", RunMutation, {kSandbox}),
+          stage("leak", RunLeak, {kSandbox}),
+          stage("select", RunSelect, {})};
 }
 
 }  // namespace taskmint::orchestrator

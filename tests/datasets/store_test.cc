@@ -228,6 +228,23 @@ TEST_F(StoreTest, RunIsFoundAgainAndWrittenOnce) {
   EXPECT_EQ(states[1].state, v1::Candidate::STATE_PENDING);
 }
 
+TEST_F(StoreTest, NothingIsWrittenThatCannotBeReadBack) {
+  auto store = Open();
+  ASSERT_NE(store, nullptr);
+  v1::Job job;
+  job.mutable_settings()->set_test_command("caf\xe9");
+  const Status run = store->CreateRun("bytes", job, {}, {});
+  EXPECT_EQ(run.code(), Code::kInternal) << run.ToString();
+  EXPECT_FALSE(store->FindRun("bytes")->has_value());
+  ASSERT_TRUE(CreateSampleRun(*store, "run", 1).ok());
+  const auto claimed = store->ledger().Claim("run", "worker", 60'000, 10);
+  ASSERT_TRUE(claimed.ok() && claimed->has_value());
+  StageCommit commit = SampleCommit(**claimed);
+  commit.candidate.mutable_evidence(0)->set_detail("caf\xe9");
+  EXPECT_EQ(store->ledger().Complete(**claimed, commit).code(), Code::kInternal);
+  EXPECT_TRUE(store->GetCandidate("run", 0).ok());
+}
+
 TEST_F(StoreTest, ListsKeptFirstThenBySourceAndPosition) {
   const auto store = Open();
   ASSERT_TRUE(CreateSampleRun(*store, "z", 1).ok());

@@ -68,6 +68,8 @@ TEST_F(CommandLineTest, BadArgumentsExitWithTwoAndSayNothingOnStandardOutput) {
       {"synth", "code", "--repo", ".", "--since", "yesterday"},
       {"synth", "code", "--repo", ".", "--grade-scope", "half"},
       {"synth", "code", "--repo", ".", "--setup", Path("absent.sh")},
+      {"synth", "code", "--repo", ".", "--setup", Write("latin.sh", "# caf\xe9\n")},
+      {"synth", "code", "--repo", ".", "--test-command", "pytest caf\xe9"},
       {"synth", "code", "--repo", ".", "--issues", Path("absent.json")},
       {"synth", "code", "--repos", Path("absent.txt")},
       {"show"},

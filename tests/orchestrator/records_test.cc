@@ -71,10 +71,20 @@ TEST_F(PassGatesTest, NothingIsKeptWithoutEveryGate) {
 }
 
 TEST_F(PassGatesTest, NoVerdictIsTriedAgainAndNeverARejection) {
-  const auto gates = {Gate("oracle", v1::Evidence::OUTCOME_NO_VERDICT, "the sandbox died")};
+  verifier::GateResult oracle =
+      Gate("oracle", v1::Evidence::OUTCOME_NO_VERDICT, "the sandbox died");
+  oracle.logs["before"] = "its last words";
+  const std::vector<verifier::GateResult> gates = {oracle};
   const auto outcome = Pass(gates);
-  ASSERT_FALSE(outcome.ok());
-  EXPECT_TRUE(outcome.status().transient());
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_TRUE(outcome->failure.transient());
+  EXPECT_EQ(outcome->failure.boundary(), Boundary::kSandbox);
+  EXPECT_NE(outcome->candidate.state(), v1::Candidate::STATE_REJECTED);
+  ASSERT_EQ(outcome->candidate.evidence_size(), 1);
+  EXPECT_EQ(outcome->candidate.evidence(0).outcome(), v1::Evidence::OUTCOME_NO_VERDICT);
+  const auto log = blobs_.Get(outcome->log_digest);
+  ASSERT_TRUE(log.ok());
+  EXPECT_EQ(*log, "== before ==\nits last words\n");
   std::stop_source stopped;
   stopped.request_stop();
   EXPECT_EQ(Pass(gates, stopped.get_token()).status().code(), Code::kCancelled);
@@ -105,6 +115,16 @@ TEST(BaseTest, AnotherBaseIsNamed) {
   EXPECT_EQ(*BaseDifference(task), "");
 }
 
+TEST(EvidenceTest, WhatAHostileRepositorySaysIsStoredAsUtf8) {
+  v1::Candidate candidate;
+  v1::Evidence evidence;
+  evidence.set_detail("caf\xe9");
+  AddEvidence(candidate, evidence);
+  Reject(candidate, "build", "caf\xe9");
+  v1::Candidate copy;
+  EXPECT_TRUE(copy.ParseFromString(candidate.SerializeAsString()));
+}
+
 TEST(SourceTest, CredentialsAreNotShown) {
   EXPECT_EQ(ShownSource("https://ida:secret@example.org/a/b@c.git"),
             "https://example.org/a/b@c.git");
@@ -113,19 +133,22 @@ TEST(SourceTest, CredentialsAreNotShown) {
   EXPECT_EQ(ShownSource("."), std::filesystem::current_path().string());
 }
 
-TEST(RunIdTest, TheSourceCountsByItsNameAndTheRestInFull) {
+TEST(RunIdTest, AnotherSeedHistoryOrBaseIsAnotherRun) {
   v1::Job job;
-  job.set_source("/home/ida/attrs");
+  job.set_source("attrs");
   job.set_head_commit("abc");
-  v1::Job moved = job;
-  moved.set_source("/srv/attrs");
-  EXPECT_EQ(RunId(job, "attrs"), RunId(moved, "attrs"));
+  job.set_base_digest("bookworm");
+  v1::Job same = job;
+  EXPECT_EQ(RunId(job), RunId(same));
   v1::Job seeded = job;
   seeded.set_seed(7);
-  EXPECT_NE(RunId(job, "attrs"), RunId(seeded, "attrs"));
+  EXPECT_NE(RunId(job), RunId(seeded));
   v1::Job newer = job;
   newer.set_head_commit("abd");
-  EXPECT_NE(RunId(job, "attrs"), RunId(newer, "attrs"));
+  EXPECT_NE(RunId(job), RunId(newer));
+  v1::Job upgraded = job;
+  upgraded.set_base_digest("trixie");
+  EXPECT_NE(RunId(job), RunId(upgraded));
 }
 
 }  // namespace

@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
 #include "proto/base/clock.h"
 #include "proto/base/digest.h"
+#include "proto/base/log.h"
 #include "tests/orchestrator/temporary_folder.h"
 
 namespace taskmint::orchestrator {
@@ -83,7 +86,8 @@ class SchedulerTest : public testing::Test {
       outcome.candidate = std::move(candidate);
       return outcome;
     };
-    return {Stage{"first", first, true}, Stage{"second", second}};
+    return {Stage{"first", first, {Boundary::kEnvironment, Boundary::kSandbox}},
+            Stage{"second", second, {}}};
   }
 
   Status Run(std::stop_token stop = {}) {
@@ -171,6 +175,59 @@ TEST_F(SchedulerTest, TransientFailuresAreTriedThreeTimesThenNoVerdict) {
   EXPECT_EQ(stages->front().boundary, "sandbox");
 }
 
+TEST_F(SchedulerTest, WhatHadNoVerdictHasEvidenceALogAndAReasonOfOneLine) {
+  MakeRun("kk");
+  const std::string last_words = "it died\nof \xff" + std::string(1000, 'x');
+  first_ = [&](const v1::Candidate& candidate) {
+    if (candidate.position() == 1) return OkStatus();
+    return Status(Code::kUnavailable, Boundary::kSandbox, last_words);
+  };
+  ASSERT_TRUE(Run().ok());
+  const auto candidate = store_->GetCandidate(kRun, 0);
+  ASSERT_TRUE(candidate.ok()) << candidate.status().ToString();
+  EXPECT_EQ(candidate->reason().rfind("no-verdict: it died of \uFFFD", 0), 0U);
+  EXPECT_EQ(candidate->reason().find('\n'), std::string::npos);
+  EXPECT_LT(candidate->reason().size(), 1000U);
+  ASSERT_EQ(candidate->evidence_size(), 1);
+  EXPECT_EQ(candidate->evidence(0).gate(), "first");
+  EXPECT_EQ(candidate->evidence(0).outcome(), v1::Evidence::OUTCOME_NO_VERDICT);
+  const auto stages = store_->Stages(*candidate);
+  ASSERT_TRUE(stages.ok());
+  const auto log = store_->blobs().Get(stages->back().log_digest);
+  ASSERT_TRUE(log.ok()) << log.status().ToString();
+  EXPECT_NE(log->find(last_words), std::string::npos);
+}
+
+TEST_F(SchedulerTest, WhatHadNoVerdictIsTriedAgainWhenReopened) {
+  MakeRun("kk");
+  settings_.attempts_max = 1;
+  first_ = [](const v1::Candidate& candidate) {
+    if (candidate.position() == 1) return OkStatus();
+    return Status(Code::kUnavailable, Boundary::kSandbox, "the sandbox died");
+  };
+  ASSERT_TRUE(Run().ok());
+  ASSERT_EQ(Fates(), "rk");
+  first_ = nullptr;
+  ASSERT_TRUE(store_->ReopenWithoutVerdict(kRun).ok());
+  EXPECT_EQ(Fates(), ".k");
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(Fates(), "kk");
+  EXPECT_EQ(store_->GetCandidate(kRun, 0)->evidence_size(), 0) << "no evidence of the old failure";
+}
+
+TEST_F(SchedulerTest, SandboxesThatFailEndTheRunAndLeaveItsCandidatesOpen) {
+  MakeRun("kkkkkkkk");
+  settings_.jobs = 2;
+  first_ = [](const v1::Candidate&) {
+    return Status(Code::kUnavailable, Boundary::kSandbox, "no more namespaces");
+  };
+  EXPECT_EQ(Run().message(), "no more namespaces");
+  EXPECT_EQ(Fates(), "........");
+  first_ = nullptr;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(Fates(), "kkkkkkkk");
+}
+
 TEST_F(SchedulerTest, PermanentFailuresAreNotTriedAgain) {
   MakeRun("k");
   first_ = [](const v1::Candidate&) {
@@ -219,6 +276,94 @@ TEST_F(SchedulerTest, NoNetworkEndsTheRunInsteadOfRejectingEverything) {
   first_ = nullptr;
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(Fates(), "kkkkkk");
+}
+
+TEST_F(SchedulerTest, WithoutANetworkASingleCandidateIsAnErrorToo) {
+  MakeRun("k");
+  first_ = [](const v1::Candidate&) {
+    return Status(Code::kUnavailable, Boundary::kEnvironment, "no network");
+  };
+  EXPECT_EQ(Run().message(), "no network");
+}
+
+TEST_F(SchedulerTest, TheFirstCandidatesUnreachableHostDoesNotKeepTheOthersWaiting) {
+  MakeRun("kkk");
+  settings_.jobs = 1;
+  first_ = [](const v1::Candidate& candidate) {
+    if (candidate.position() != 0) return OkStatus();
+    return Status(Code::kUnavailable, Boundary::kEnvironment, "host away");
+  };
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(Fates(), "rkk");
+}
+
+TEST_F(SchedulerTest, FailuresOfAnEarlierInvocationDoNotCount) {
+  MakeRun("kk");
+  settings_.jobs = 1;
+  first_ = [](const v1::Candidate&) {
+    return Status(Code::kUnavailable, Boundary::kEnvironment, "no network");
+  };
+  ASSERT_FALSE(Run().ok());
+  int hiccups = 2;
+  first_ = [&](const v1::Candidate&) {
+    return --hiccups < 0 ? OkStatus() : Status(Code::kUnavailable, Boundary::kSandbox, "a hiccup");
+  };
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(Fates(), "kk");
+}
+
+TEST_F(SchedulerTest, AStageThatKillsTheProcessAgainAndAgainIsGivenUp) {
+  MakeRun("kk");
+  settings_.deaths_max = 3;
+  const auto die = [this] {
+    const auto claimed = store_->ledger().Claim(kRun, "killed worker", 0, 1);
+    ASSERT_TRUE(claimed.ok() && claimed->has_value());
+  };
+  for (int i = 0; i < 3; ++i) die();
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(Fates(), "rk");
+  EXPECT_EQ(first_runs_, 1);
+  EXPECT_EQ(store_->GetCandidate(kRun, 0)->reason(),
+            "no-verdict: taskmint died 3 times or more while it ran the stage first");
+  ASSERT_TRUE(store_->ReopenWithoutVerdict(kRun).ok());
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(first_runs_, 1) << "it is not run again";
+}
+
+TEST_F(SchedulerTest, AFewDeathsDoNotCount) {
+  MakeRun("k");
+  settings_.deaths_max = 3;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(store_->ledger().Claim(kRun, "killed worker", 0, 1).ok());
+  }
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(Fates(), "k");
+}
+
+TEST_F(SchedulerTest, EveryLogLineHasTaskStageAndBoundary) {
+  MakeRun("kk");
+  settings_.jobs = 1;
+  first_ = [](const v1::Candidate& candidate) {
+    if (candidate.position() == 1) return OkStatus();
+    return Status(Code::kUnavailable, Boundary::kSandbox, "the sandbox died");
+  };
+  SetLogLevel(LogLevel::kInfo);
+  testing::internal::CaptureStderr();
+  const Status status = Run();
+  std::istringstream log(testing::internal::GetCapturedStderr());
+  SetLogLevel(LogLevel::kWarning);
+  ASSERT_TRUE(status.ok());
+  std::set<std::string> events;
+  for (std::string line; std::getline(log, line);) {
+    const size_t event = line.find("event=\"");
+    ASSERT_NE(event, std::string::npos) << line;
+    events.insert(line.substr(event + 7, line.find('"', event + 7) - event - 7));
+    for (const char* field : {" task=\"", " stage=\"", " boundary=\""}) {
+      EXPECT_NE(line.find(field), std::string::npos) << line;
+    }
+    EXPECT_EQ(line.find(" task=\"\""), std::string::npos) << line;
+  }
+  EXPECT_EQ(events, (std::set<std::string>{"stage begins", "stage done", "stage failed"}));
 }
 
 TEST_F(SchedulerTest, OneUnreachableHostAmongManyRejectsItsCandidateAlone) {
