@@ -160,6 +160,7 @@ std::string DuplicateKey(const v1::Candidate& candidate) {
   const v1::Task& task = candidate.task();
   if (task.solution().patch_digest().empty()) return "";
   DigestBuilder digest;
+  digest.Add(task.environment().repository().base().package_list_digest());
   digest.Add(task.solution().patch_digest());
   for (const std::string& id : task.verifier().tests().fail_to_pass()) digest.Add(id);
   digest.Add("error-to-pass");

@@ -31,8 +31,8 @@ Result<v1::Candidate> ReadCandidate(sqlite::Connection& connection, int64_t run,
 // Adds the jobs that are not there. Called within a transaction.
 Status WriteJobs(sqlite::Connection& connection, const std::vector<StageJob>& jobs);
 
-// What FindDuplicate compares: the solution's patch with the tests that it turns. Empty when the
-// candidate has no solution yet.
+// What FindDuplicate compares: the base, and the solution's patch with the tests that it turns.
+// Empty when the candidate has no solution yet.
 std::string DuplicateKey(const v1::Candidate& candidate);
 
 // A message as a compressed column and back. INTERNAL where it could not be read back (protobuf

@@ -215,8 +215,9 @@ Result<std::string> SqliteStore::FindDuplicate(const v1::Candidate& candidate) {
       "SELECT c.task_id FROM candidates AS c JOIN runs AS r ON r.number = c.run "
       "WHERE c.duplicate_key = ?1 AND c.duplicate_key != '' AND c.task_id != ?2 AND "
       "((r.id = ?3 AND c.position < ?4 AND c.state IN (2, 4)) OR (r.id != ?3 AND c.state = 2)) "
-      "ORDER BY c.run, c.position LIMIT 1");
+      "ORDER BY c.id = ?5 DESC, c.run, c.position LIMIT 1");
   row.Text(key).Text(candidate.task().id()).Text(candidate.job_id()).Int(candidate.position());
+  row.Text(candidate.id());
   TASKMINT_ASSIGN_OR_RETURN(const bool found, row.Step());
   return found ? row.GetText(0) : std::string();
 }

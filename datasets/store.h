@@ -110,15 +110,16 @@ class Store {
     std::string task_id;
   };
   virtual Result<std::vector<CandidateState>> CandidateStates(const std::string& run_id) = 0;
-  // Opens what was rejected as `no-verdict` again, at the stage that had none: a machine that failed
-  // is no judgement.
+  // Opens what was rejected as `no-verdict` again, at the stage that had none: a machine that
+  // failed is no judgement.
   virtual Status ReopenWithoutVerdict(const std::string& run_id) = 0;
   // Turns kept candidates at or beyond `position_max` into surplus (tasks not listed), and surplus
   // ones below it into kept: the choice of --tasks-max.
   virtual Status SelectUpTo(const std::string& run_id, int64_t position_max) = 0;
   // Id of another task (kept or surplus at a lower position of this run, or kept by any other run)
-  // with the same solution patch, fail-to-pass and error-to-pass tests; empty when there is none. A
-  // task with the candidate's own task id is the same task, not a duplicate.
+  // on the same base with the same solution patch, fail-to-pass and error-to-pass tests; empty when
+  // there is none. One of the same commit of the same source goes before others. A task with the
+  // candidate's own task id is the same task, not a duplicate.
   virtual Result<std::string> FindDuplicate(const v1::Candidate& candidate) = 0;
 
   // Kept and rejected rows; `where` is an SQLite expression over the view `task_view` (its columns

@@ -33,6 +33,18 @@ Result<verifier::GradingBench> MakeBench(datasets::Store& store, sandbox::Sandbo
                                 std::move(parent_tree)};
 }
 
+Result<verifier::GradingBench> CandidateBench(RunContext& context, const v1::Candidate& candidate,
+                                              const environments::Proposal& proposal) {
+  TASKMINT_ASSIGN_OR_RETURN(const std::string difference, BaseDifference(candidate.task()));
+  if (!difference.empty()) {
+    return Status(
+        Code::kFailedPrecondition, Boundary::kConfig,
+        difference + "; packages were installed or upgraded: the same command begins anew");
+  }
+  return MakeBench(context.store, context.sandboxes, candidate.task().environment().repository(),
+                   proposal.overlay, proposal.removed_paths, proposal.parent_tree);
+}
+
 Result<TaskBench> LoadTaskBench(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                                 const v1::Task& task) {
   if (!task.environment().has_repository() || !task.verifier().has_tests()) {

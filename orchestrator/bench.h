@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "datasets/store.h"
+#include "environments/repository/candidate.h"
+#include "orchestrator/run_context.h"
 #include "proto/base/file_tree.h"
 #include "proto/base/status.h"
 #include "proto/environment.pb.h"
@@ -21,6 +23,11 @@ Result<verifier::GradingBench> MakeBench(datasets::Store& store, sandbox::Sandbo
                                          const v1::RepositoryEnvironment& environment,
                                          FileTree overlay, std::vector<std::string> removed_paths,
                                          FileTree parent_tree);
+
+// The bench of a candidate whose environment is built. FAILED_PRECONDITION (config) when the base
+// has changed since the run began: what was judged before and after would not belong together.
+Result<verifier::GradingBench> CandidateBench(RunContext& context, const v1::Candidate& candidate,
+                                              const environments::Proposal& proposal);
 
 // A kept task, loaded from the store alone: neither its source nor the cache is needed.
 struct TaskBench {

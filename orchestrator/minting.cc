@@ -216,7 +216,8 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
                      std::move(issues),
                      std::move(base),
                      ProposalShelf(static_cast<size_t>(2 * request.jobs + 2)),
-                     {}};
+                     {},
+                     0};
   const Pipeline pipeline = CodePipeline(context);
   TASKMINT_RETURN_IF_ERROR(BeginRun(context, *opened.repository, pipeline, listener, stop));
   TASKMINT_ASSIGN_OR_RETURN(const auto states, store.CandidateStates(summary.run_id));
@@ -228,6 +229,7 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
   settings.tasks_max = request.tasks_max;
   summary.end = RunStages(store, summary.run_id, pipeline, settings, listener, stop);
   TASKMINT_RETURN_IF_ERROR(Summarise(store, summary));
+  summary.kept_before = context.kept_before;
   summary.wall_ms = clock.MonotonicMs() - begin_ms;
   return summary;
 }

@@ -34,6 +34,8 @@ struct MintSummary {
   int64_t decided = 0;
   // Ids of the kept tasks, by position.
   std::vector<std::string> tasks;
+  // How many of them this invocation found kept by another run, with the prompt of that run.
+  int64_t kept_before = 0;
   // Rejected ones by the first word of their reason.
   std::map<std::string, int64_t> rejected;
   // Valid, but beyond tasks_max.

@@ -3,6 +3,8 @@
 #ifndef TASKMINT_ORCHESTRATOR_RUN_CONTEXT_H_
 #define TASKMINT_ORCHESTRATOR_RUN_CONTEXT_H_
 
+#include <atomic>
+#include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
@@ -61,6 +63,8 @@ struct RunContext {
   sandbox::BaseLayer base;
   ProposalShelf proposals;
   BuildLocks builds;
+  // Candidates of this invocation that are tasks of another run.
+  std::atomic<int64_t> kept_before = 0;
 };
 
 // Name and version in provenance: "taskmint 0.1.0".

@@ -112,6 +112,11 @@ std::string SummaryText(const MintSummary& summary) {
   if (summary.surplus > 0) text += ", " + std::to_string(summary.surplus) + " more are valid";
   if (pending > 0) text += ", " + std::to_string(pending) + " not tried";
   text += " (" + DurationText(summary.wall_ms) + ")\n";
+  if (summary.kept_before > 0) {
+    text += "  " + std::to_string(summary.kept_before) +
+            " of them the store had from another run, and they stay as they are: for others, name "
+            "another --store\n";
+  }
   if (!summary.rejected.empty()) text += "  rejected: " + RejectedText(summary) + "\n";
   return text;
 }
@@ -122,6 +127,7 @@ nlohmann::json SummaryJson(const MintSummary& summary) {
           {"candidates", summary.candidates},
           {"decided", summary.decided},
           {"kept", summary.tasks.size()},
+          {"kept_before", summary.kept_before},
           {"surplus", summary.surplus},
           {"rejected", summary.rejected},
           {"tasks", summary.tasks},

@@ -8,10 +8,8 @@ Result<StageOutcome> RunCheaters(RunContext& context, v1::Candidate candidate,
                                  std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const auto read, ReadProposal(context, candidate));
   const environments::Proposal& proposal = read->proposal;
-  TASKMINT_ASSIGN_OR_RETURN(
-      const verifier::GradingBench bench,
-      MakeBench(context.store, context.sandboxes, candidate.task().environment().repository(),
-                proposal.overlay, proposal.removed_paths, proposal.parent_tree));
+  TASKMINT_ASSIGN_OR_RETURN(const verifier::GradingBench bench,
+                            CandidateBench(context, candidate, proposal));
   const verifier::GateResult gate =
       verifier::CheatersGate(bench, candidate.task().verifier().tests(), proposal,
                              GateSettingsOf(context, candidate), stop);

@@ -8,10 +8,8 @@ Result<StageOutcome> RunLeak(RunContext& context, v1::Candidate candidate, std::
   TASKMINT_ASSIGN_OR_RETURN(const auto read, ReadProposal(context, candidate));
   const environments::Proposal& proposal = read->proposal;
   const v1::RepositoryEnvironment& environment = candidate.task().environment().repository();
-  TASKMINT_ASSIGN_OR_RETURN(
-      const verifier::GradingBench bench,
-      MakeBench(context.store, context.sandboxes, environment, proposal.overlay,
-                proposal.removed_paths, proposal.parent_tree));
+  TASKMINT_ASSIGN_OR_RETURN(const verifier::GradingBench bench,
+                            CandidateBench(context, candidate, proposal));
   std::vector<std::pair<std::string, FileTree>> layers;
   for (const v1::Layer& layer : environment.layers()) {
     TASKMINT_ASSIGN_OR_RETURN(FileTree tree, context.store.blobs().GetTree(layer.tree_digest()));

@@ -7,10 +7,8 @@ namespace taskmint::orchestrator {
 Result<StageOutcome> RunOracle(RunContext& context, v1::Candidate candidate, std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const auto read, ReadProposal(context, candidate));
   const environments::Proposal& proposal = read->proposal;
-  TASKMINT_ASSIGN_OR_RETURN(
-      const verifier::GradingBench bench,
-      MakeBench(context.store, context.sandboxes, candidate.task().environment().repository(),
-                proposal.overlay, proposal.removed_paths, proposal.parent_tree));
+  TASKMINT_ASSIGN_OR_RETURN(const verifier::GradingBench bench,
+                            CandidateBench(context, candidate, proposal));
   verifier::OracleResult result =
       verifier::OracleGates(bench, proposal, GateSettingsOf(context, candidate), stop);
   v1::TestVerifier& expected = *candidate.mutable_task()->mutable_verifier()->mutable_tests();

@@ -21,6 +21,19 @@ Result<bool> MustWait(RunContext& context, const v1::Candidate& candidate) {
   return false;
 }
 
+// The same commit of the same source, which another request made a task of: this run keeps that
+// task, so that a store has one of each commit and a repeated request has what it asks for.
+StageOutcome KeptBefore(RunContext& context, v1::Candidate candidate, v1::Candidate other) {
+  ++context.kept_before;
+  *candidate.mutable_task() = std::move(*other.mutable_task());
+  *candidate.mutable_evidence() = std::move(*other.mutable_evidence());
+  candidate.set_state(v1::Candidate::STATE_KEPT);
+  candidate.clear_reason();
+  StageOutcome outcome;
+  outcome.candidate = std::move(candidate);
+  return outcome;
+}
+
 v1::Evidence UnmeasuredDifficulty() {
   v1::Evidence evidence;
   evidence.set_gate("difficulty");
@@ -47,7 +60,11 @@ Result<StageOutcome> RunSelect(RunContext& context, v1::Candidate candidate, std
   for (v1::Tool& tool : CodeTools()) *task.add_tools() = std::move(tool);
   task.set_id(TaskId(task));
   TASKMINT_ASSIGN_OR_RETURN(const std::string duplicate, context.store.FindDuplicate(candidate));
-  if (!duplicate.empty() && duplicate != task.id()) {
+  if (!duplicate.empty()) {
+    TASKMINT_ASSIGN_OR_RETURN(v1::Candidate other, context.store.FindById(duplicate));
+    if (other.id() == candidate.id() && other.job_id() != candidate.job_id()) {
+      return KeptBefore(context, std::move(candidate), std::move(other));
+    }
     Reject(candidate, "duplicate", "same patch and tests as " + duplicate);
     task.mutable_environment()->mutable_repository()->clear_tree_digest();
     task.mutable_verifier()->mutable_tests()->clear_overlay_digest();

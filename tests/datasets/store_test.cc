@@ -334,6 +334,29 @@ TEST_F(StoreTest, FindsDuplicatesBeforeThisPositionAndInOtherRuns) {
   EXPECT_EQ(store->FindDuplicate(like("other", 0, "x")).value(), "");
 }
 
+TEST_F(StoreTest, AnotherBaseIsNoDuplicateAndTheSameCommitGoesFirst) {
+  const auto store = Open();
+  const auto like = [](const std::string& run_id, const std::string& task,
+                       const std::string& base) {
+    v1::Candidate candidate = Kept(run_id, 0, "one");
+    candidate.set_id(IdOf("commit of " + run_id.substr(0, 1)));
+    candidate.mutable_task()->set_id(IdOf(task));
+    candidate.mutable_task()
+        ->mutable_environment()
+        ->mutable_repository()
+        ->mutable_base()
+        ->set_package_list_digest(base);
+    return candidate;
+  };
+  for (const char* run : {"fork", "a first", "a again"}) {
+    ASSERT_TRUE(CreateSampleRun(*store, run, 1).ok());
+  }
+  Finish(*store, like("fork", "the fork's", "bookworm"));
+  Finish(*store, like("a first", "the first", "bookworm"));
+  EXPECT_EQ(*store->FindDuplicate(like("a again", "new", "bookworm")), IdOf("the first"));
+  EXPECT_EQ(*store->FindDuplicate(like("a again", "new", "trixie")), "");
+}
+
 TEST_F(StoreTest, FindsByPrefixOfTaskAndOfCandidate) {
   const auto store = Open();
   ASSERT_TRUE(CreateSampleRun(*store, "run", 3).ok());

@@ -242,6 +242,34 @@ TEST_F(MintingTest, AFinishedRunStartedAgainIsDoneAtOnce) {
   EXPECT_LT(summary["sources"][0]["wall_ms"], 5000);
 }
 
+// Issues make another request of it, and another prompt; the name of the folder is not UTF-8.
+TEST_F(MintingTest, TheSameCommitsInAnotherRunAreKeptAsTheyWere) {
+  const Minted& minted = Shared();
+  const std::string folder = minted.folder.path() + "/caf\xe9";
+  fs::create_directory(folder);
+  const std::string repository = folder + "/toy \xe9";
+  fs::copy(minted.repository.tree.path(), repository, fs::copy_options::recursive);
+  const std::string store = folder + "/store";
+  const auto synth = [&](std::vector<std::string> options) {
+    options.insert(options.begin(),
+                   {"synth", "code", "--repo", repository, "--store", store, "--tasks-max", "1"});
+    return Taskmint(options, minted.variables);
+  };
+  const CommandOutcome first = synth({});
+  EXPECT_EQ(first.code, 0) << first.errors;
+  const std::map<std::string, std::string> kept = minted.Kept(store);
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_EQ(synth({}).code, 0) << "the run is found again";
+  const std::string issues = folder + "/issues.json";
+  std::ofstream(issues) << R"([{"number": 9, "title": "Cakes", "body": "Cakes are lost."}])";
+  const CommandOutcome again = synth({"--issues", issues});
+  EXPECT_EQ(again.code, 0) << again.errors;
+  EXPECT_EQ(minted.Kept(store), kept);
+  const CommandOutcome seeded = synth({"--issues", issues, "--seed", "0", "--json"});
+  EXPECT_EQ(seeded.Json()["kept"], 1) << seeded.output;
+  EXPECT_EQ(Taskmint({"store", "check", "--store", store}, minted.variables).code, 0);
+}
+
 TEST_F(MintingTest, ReplayNeedsNeitherTheSourceNorTheCache) {
   const Minted& minted = Shared();
   const std::string copy = minted.Copy("replayed");
