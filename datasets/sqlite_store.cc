@@ -45,7 +45,8 @@ Access ReadingAccess(const std::string& folder, const std::string& database) {
 // Brings the database to this program's format, or refuses it.
 Status Prepare(const std::string& database, OpenMode mode, Access reading) {
   const sqlite::FormatVersion own = StoreMigrations().back().to;
-  if (mode != OpenMode::kCreate) {
+  // Looked at before anything is written: opening for writing changes the file's journal mode.
+  if (HasBytes(database)) {
     TASKMINT_ASSIGN_OR_RETURN(const auto connection, Connection::Open(database, reading));
     TASKMINT_ASSIGN_OR_RETURN(const sqlite::FormatVersion found, ReadVersion(*connection));
     TASKMINT_RETURN_IF_ERROR(CheckVersion(found, own, database));
@@ -343,30 +344,33 @@ Result<std::optional<EnvironmentRow>> SqliteStore::FindEnvironment(const std::st
   }
 }
 
-Status SqliteStore::PutEnvironment(const EnvironmentRow& row) {
-  TASKMINT_ASSIGN_OR_RETURN(auto connection, pool_.Borrow());
-  TASKMINT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*connection));
-  TASKMINT_RETURN_IF_ERROR(
-      connection
-          ->Prepare("INSERT INTO environments(key, description, reproducible, created_ms) "
-                    "VALUES(?,?,?,?) ON CONFLICT(key) DO UPDATE SET description = "
-                    "excluded.description, reproducible = excluded.reproducible")
-          .Text(row.key)
-          .Text(row.description)
-          .Int(row.reproducible ? 1 : 0)
-          .Int(clock_.NowMs())
-          .Run());
-  TASKMINT_RETURN_IF_ERROR(
-      connection->Prepare("DELETE FROM environment_layers WHERE key = ?").Text(row.key).Run());
-  for (size_t i = 0; i < row.layers.size(); ++i) {
-    TASKMINT_RETURN_IF_ERROR(connection->Prepare("INSERT INTO environment_layers VALUES(?,?,?,?)")
-                                 .Text(row.key)
-                                 .Int(static_cast<int64_t>(i))
-                                 .Text(row.layers[i].first)
-                                 .Text(row.layers[i].second)
-                                 .Run());
+Result<EnvironmentRow> SqliteStore::PutEnvironment(const EnvironmentRow& row) {
+  {
+    TASKMINT_ASSIGN_OR_RETURN(auto connection, pool_.Borrow());
+    TASKMINT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*connection));
+    TASKMINT_RETURN_IF_ERROR(
+        connection
+            ->Prepare("INSERT INTO environments(key, description, reproducible, created_ms) "
+                      "VALUES(?,?,?,?) ON CONFLICT(key) DO NOTHING")
+            .Text(row.key)
+            .Text(row.description)
+            .Int(row.reproducible ? 1 : 0)
+            .Int(clock_.NowMs())
+            .Run());
+    const bool is_new = connection->Changes() == 1;
+    for (size_t i = 0; is_new && i < row.layers.size(); ++i) {
+      TASKMINT_RETURN_IF_ERROR(connection->Prepare("INSERT INTO environment_layers VALUES(?,?,?,?)")
+                                   .Text(row.key)
+                                   .Int(static_cast<int64_t>(i))
+                                   .Text(row.layers[i].first)
+                                   .Text(row.layers[i].second)
+                                   .Run());
+    }
+    TASKMINT_RETURN_IF_ERROR(transaction.Commit());
   }
-  return transaction.Commit();
+  TASKMINT_ASSIGN_OR_RETURN(std::optional<EnvironmentRow> stored, FindEnvironment(row.key));
+  if (stored) return *std::move(stored);
+  return Status(Code::kDataLoss, Boundary::kStore, "environment " + row.key + " is gone");
 }
 
 }  // namespace taskmint::datasets

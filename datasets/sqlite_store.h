@@ -49,7 +49,7 @@ class SqliteStore final : public Store {
   Result<std::vector<StageRow>> Stages(const v1::Candidate& candidate) override;
   Result<std::vector<std::string>> KeptTaskIds(const std::string& where) override;
   Result<std::optional<EnvironmentRow>> FindEnvironment(const std::string& key) override;
-  Status PutEnvironment(const EnvironmentRow& row) override;
+  Result<EnvironmentRow> PutEnvironment(const EnvironmentRow& row) override;
   Result<CheckReport> Check() override;
   Result<CollectReport> Collect() override;
 

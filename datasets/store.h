@@ -141,7 +141,9 @@ class Store {
   virtual Result<std::vector<std::string>> KeptTaskIds(const std::string& where) = 0;
 
   virtual Result<std::optional<EnvironmentRow>> FindEnvironment(const std::string& key) = 0;
-  virtual Status PutEnvironment(const EnvironmentRow& row) = 0;
+  // Writes the environment unless one of its key is there, and returns the one that is: of several
+  // processes that build one recipe, all use the layers of the first.
+  virtual Result<EnvironmentRow> PutEnvironment(const EnvironmentRow& row) = 0;
 
   // Reads every blob and every reference. Finds damage; changes nothing.
   virtual Result<CheckReport> Check() = 0;

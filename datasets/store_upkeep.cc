@@ -72,9 +72,9 @@ Status EmptyCache(const std::string& folder, CollectReport& report) {
 // What is wrong with the blobs that rows refer to; every tree is walked once.
 class ReferenceChecker {
  public:
-  // `blobs_there`: every blob on disk, true when it is whole.
-  ReferenceChecker(const BlobStore& blobs, const std::unordered_map<std::string, bool>& blobs_there)
-      : blobs_(blobs), there_(blobs_there) {}
+  // `blobs_there`: the blobs that were listed, true for those that are whole.
+  ReferenceChecker(const BlobStore& blobs, std::unordered_map<std::string, bool> blobs_there)
+      : blobs_(blobs), there_(std::move(blobs_there)) {}
 
   void Check(const Reference& reference, std::vector<std::string>& problems) {
     const auto add = [&](const std::string& problem) {
@@ -90,9 +90,14 @@ class ReferenceChecker {
   }
 
  private:
-  std::string ProblemOf(const std::string& digest) const {
-    const auto found = there_.find(digest);
-    if (found == there_.end()) return "blob " + digest + " is missing";
+  std::string ProblemOf(const std::string& digest) {
+    auto found = there_.find(digest);
+    if (found == there_.end()) {
+      // Perhaps put since the blobs were listed: the store may be in use.
+      const Status status = blobs_.Get(digest).status();
+      if (status.code() == Code::kNotFound) return "blob " + digest + " is missing";
+      found = there_.emplace(digest, status.ok()).first;
+    }
     return found->second ? "" : "blob " + digest + " is damaged";
   }
 
@@ -123,7 +128,7 @@ class ReferenceChecker {
 
   static constexpr int kDepthMax = 2'000;
   const BlobStore& blobs_;
-  const std::unordered_map<std::string, bool>& there_;
+  std::unordered_map<std::string, bool> there_;
   std::unordered_map<std::string, std::set<std::string>> below_;
 };
 
@@ -210,7 +215,7 @@ Result<CheckReport> SqliteStore::Check() {
     if (!status.ok()) failure = note(status);
   }));
   TASKMINT_RETURN_IF_ERROR(failure);
-  ReferenceChecker checker(blobs_, there);
+  ReferenceChecker checker(blobs_, std::move(there));
   const Status status = ForEachReference(
       [&](const Reference& reference) { checker.Check(reference, report.missing); }, note);
   if (!status.ok()) TASKMINT_RETURN_IF_ERROR(note(status));

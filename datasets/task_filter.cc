@@ -66,28 +66,52 @@ bool IsWordByte(char c) {
   return byte >= 0x80 || std::isalnum(byte) != 0 || c == '_' || c == '$';
 }
 
-// `commit` is a word of SQL's own; here it names the column. Quoted text stays as it is.
-std::string QuoteCommit(const std::string& where) {
-  std::string quoted;
+// The end of what begins at `begin` and is no code: quoted text, a comment. `begin` where it is
+// code.
+size_t EndOfOpaque(const std::string& where, size_t begin) {
+  const auto after = [&](std::string_view end) {
+    const size_t at = where.find(end, begin + end.size());
+    return at == std::string::npos ? where.size() : at + end.size();
+  };
+  const char c = where[begin];
+  if (c == '\'' || c == '"' || c == '`') return after(std::string_view(&where[begin], 1));
+  if (c == '[') return after("]");
+  if (where.compare(begin, 2, "--") == 0) return std::min(where.find('\n', begin), where.size());
+  if (where.compare(begin, 2, "/*") == 0) return after("*/");
+  return begin;
+}
+
+// An expression as it can be put between parentheses.
+struct Expression {
+  std::string sql;
+  std::string wrong;  // why it is refused, empty when it is not
+};
+
+// `commit` is a word of SQL's own; here it names the column. Nothing may close the parenthesis that
+// the expression is put into, and no WITH may give the view's name to another table.
+Expression Rewrite(const std::string& where) {
+  Expression expression;
+  int depth = 0;
   for (size_t i = 0; i < where.size();) {
-    const char c = where[i];
-    if (c == '\'' || c == '"' || c == '`' || c == '[') {
-      const size_t end = where.find(c == '[' ? ']' : c, i + 1);
-      const size_t next = end == std::string::npos ? where.size() : end + 1;
-      quoted.append(where, i, next - i);
-      i = next;
-    } else if (IsWordByte(c)) {
-      size_t end = i;
+    size_t end = EndOfOpaque(where, i);
+    if (end > i) {
+      expression.sql.append(where, i, end - i);
+    } else if (IsWordByte(where[i])) {
       while (end < where.size() && IsWordByte(where[end])) ++end;
       const std::string word = where.substr(i, end - i);
-      quoted += sqlite3_stricmp(word.c_str(), "commit") == 0 ? "\"commit\"" : word;
-      i = end;
+      if (sqlite3_stricmp(word.c_str(), "with") == 0) {
+        expression.wrong = "WITH is not allowed in a filter";
+      }
+      expression.sql += sqlite3_stricmp(word.c_str(), "commit") == 0 ? "\"commit\"" : word;
     } else {
-      quoted += c;
-      ++i;
+      end = i + 1;
+      depth += where[i] == '(' ? 1 : where[i] == ')' ? -1 : 0;
+      if (depth < 0) expression.wrong = "a ) that nothing opens";
+      expression.sql += where[i];
     }
+    i = end;
   }
-  return quoted;
+  return expression;
 }
 
 Status Refuse(const std::string& where, const std::string& why) {
@@ -139,10 +163,13 @@ Result<std::vector<ListRow>> FilterTasks(const std::string& path, sqlite::Access
                            : which == Store::Which::kKept ? "kept = 1"
                                                           : "kept = 0";
   const bool all = where.find_first_not_of(" \t\r\n") == std::string::npos;
+  const Expression expression = Rewrite(where);
+  if (!expression.wrong.empty()) return Refuse(where, expression.wrong);
   // The line break ends a comment that the expression may end with.
   const std::string sql =
-      "SELECT id, category, language, source, commit_sha, kept, reason FROM task_view WHERE " +
-      std::string(kept) + (all ? std::string() : " AND (" + QuoteCommit(where) + "\n)") +
+      "SELECT id, category, language, source, commit_sha, kept, reason FROM (SELECT * FROM "
+      "task_view WHERE " +
+      std::string(kept) + ")" + (all ? std::string() : " WHERE (" + expression.sql + "\n)") +
       " ORDER BY kept DESC, source, run, position";
 
   sqlite3_stmt* raw = nullptr;

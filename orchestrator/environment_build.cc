@@ -55,8 +55,7 @@ Result<datasets::EnvironmentRow> ProvideEnvironment(RunContext& context,
     row.layers.emplace_back(layer.mount_path, std::move(digest));
   }
   TASKMINT_RETURN_IF_ERROR(context.store.blobs().Sync());
-  TASKMINT_RETURN_IF_ERROR(context.store.PutEnvironment(row));
-  return row;
+  return context.store.PutEnvironment(row);
 }
 
 }  // namespace taskmint::orchestrator

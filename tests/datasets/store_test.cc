@@ -141,8 +141,18 @@ TEST_F(StoreTest, EmptyFileOfVersionZeroIsMigrated) {
 TEST_F(StoreTest, AnotherProgramsDatabaseIsRefused) {
   fs::create_directories(path_);
   Run("CREATE TABLE theirs(x)");
+  const auto bytes = [&] {
+    std::ifstream file(database_, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  ASSERT_TRUE(Connection::Open(database_, Access::kCreate)
+                  .value()
+                  ->Execute("PRAGMA journal_mode = DELETE")
+                  .ok());
+  const std::string before = bytes();
   EXPECT_EQ(OpenStatus(OpenMode::kReadWrite).code(), Code::kFailedPrecondition);
   EXPECT_EQ(OpenStatus(OpenMode::kCreate).code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(bytes() == before) << "it is left as it was";
 }
 
 TEST_F(StoreTest, FileThatIsNoDatabaseIsDataLoss) {
@@ -395,11 +405,21 @@ TEST_F(StoreTest, KeepsEnvironments) {
   EXPECT_FALSE(store->FindEnvironment("k")->has_value());
   ASSERT_TRUE(
       store->PutEnvironment({"k", "d", {{"/venv", IdOf("t")}, {"/x", IdOf("u")}}, true}).ok());
-  ASSERT_TRUE(store->PutEnvironment({"k", "e", {{"/venv", IdOf("t")}}, false}).ok());
   const EnvironmentRow row = store->FindEnvironment("k")->value();
-  EXPECT_EQ(row.description, "e");
-  EXPECT_FALSE(row.reproducible);
-  EXPECT_THAT(row.layers, ElementsAre(std::make_pair(std::string("/venv"), IdOf("t"))));
+  EXPECT_EQ(row.description, "d");
+  EXPECT_TRUE(row.reproducible);
+  EXPECT_THAT(row.layers, ElementsAre(std::make_pair(std::string("/venv"), IdOf("t")),
+                                      std::make_pair(std::string("/x"), IdOf("u"))));
+}
+
+TEST_F(StoreTest, OfTwoProcessesThatBuildOneEnvironmentBothUseTheFirsts) {
+  const auto store = Open();
+  ASSERT_TRUE(store->PutEnvironment({"k", "d", {{"/venv", IdOf("first")}}, false}).ok());
+  const auto other = Open();
+  const auto used = other->PutEnvironment({"k", "d", {{"/venv", IdOf("second")}}, false});
+  ASSERT_TRUE(used.ok()) << used.status().ToString();
+  EXPECT_THAT(used->layers, ElementsAre(std::make_pair(std::string("/venv"), IdOf("first"))));
+  EXPECT_EQ(store->FindEnvironment("k")->value().layers, used->layers);
 }
 
 class FilterTest : public StoreTest {
@@ -441,12 +461,20 @@ TEST_F(FilterTest, WhatIsNoExpressionIsRefusedInSqlitesWords) {
         std::string("1 -- x\n) --"), std::string("1; SELECT 1"), std::string("1\0 2", 4),
         std::string(20'000, ' ') + "1", std::string(3'000, '(') + "1" + std::string(3'000, ')')}) {
     const Status refused = store_->List(Which::kAll, where).status();
-    if (where == "1) OR (1") {
-      EXPECT_TRUE(refused.ok());
-    } else {
-      EXPECT_EQ(refused.code(), Code::kInvalidArgument) << where.substr(0, 50);
+    EXPECT_EQ(refused.code(), Code::kInvalidArgument) << where.substr(0, 50);
+  }
+}
+
+TEST_F(FilterTest, NoExpressionReachesWhatIsNotAskedFor) {
+  for (const char* where : {"0) OR (1", "0 /* ( */) OR (1", "'(' = '') OR (1", "0 -- (\n) OR (1",
+                            "\"(\" = 1) OR (1", "0) UNION SELECT * FROM task_view WHERE (1"}) {
+    for (const Which which : {Which::kKept, Which::kRejected}) {
+      EXPECT_EQ(store_->List(which, where).status().code(), Code::kInvalidArgument) << where;
     }
   }
+  EXPECT_THAT(Ids(*store_, "kept OR 1", Which::kRejected), SizeIs(1));
+  EXPECT_THAT(Ids(*store_, "kept = 0 OR 1", Which::kKept), SizeIs(2));
+  EXPECT_THAT(Ids(*store_, "prompt != ')' /* :-) */ AND (1) -- )"), SizeIs(2));
 }
 
 TEST_F(FilterTest, AuthorizerRefusesEverythingButTheView) {
@@ -457,6 +485,7 @@ TEST_F(FilterTest, AuthorizerRefusesEverythingButTheView) {
         "(SELECT user_version FROM pragma_user_version)", "load_extension('x')",
         "readfile('/etc/passwd')", "zeroblob(1000000000)", "randomblob(100000000)",
         "printf('%1000000d', 1)", "fts3_tokenizer('x')",
+        "(WITH task_view AS (SELECT job AS id FROM runs) SELECT id FROM task_view)",
         "(WITH task_view AS (SELECT worker FROM jobs) SELECT 1 FROM task_view)",
         "(WITH task_view AS (SELECT record AS id FROM evidence) SELECT id FROM task_view)",
         "(SELECT 1 FROM (SELECT record FROM candidate_records) AS task_view)",

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "datasets/store.h"
 #include "tests/datasets/sample_run.h"
@@ -81,6 +82,26 @@ TEST_F(StoreUpkeepTest, WholeStoreHasNoProblems) {
   EXPECT_THAT(report.missing, IsEmpty());
   EXPECT_EQ(report.blobs, 16);
   EXPECT_GT(report.blob_bytes, 0);
+}
+
+TEST_F(StoreUpkeepTest, CheckOfAStoreInUseFindsNothingMissing) {
+  ASSERT_TRUE(CreateSampleRun(*store_, "busy", 1'000).ok());
+  std::jthread writer([&](const std::stop_token& stop) {
+    for (int i = 0; i < 1'000 && !stop.stop_requested(); ++i) {
+      const auto claimed = store_->ledger().Claim("busy", "w", 60'000, 1'000);
+      if (!claimed.ok() || !claimed->has_value()) break;
+      StageCommit commit;
+      commit.candidate = SampleCandidate("busy", (*claimed)->job.position);
+      commit.log_digest = Put("log " + std::to_string(i));
+      EXPECT_TRUE(store_->ledger().Complete(**claimed, commit).ok());
+    }
+  });
+  for (int i = 0; i < 8; ++i) {
+    const auto report = store_->Check();
+    ASSERT_TRUE(report.ok()) << report.status().ToString();
+    EXPECT_THAT(report->missing, IsEmpty());
+    EXPECT_THAT(report->damaged, IsEmpty());
+  }
 }
 
 TEST_F(StoreUpkeepTest, CheckNamesEveryMissingBlobAndWhatNeedsIt) {
