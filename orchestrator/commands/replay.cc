@@ -59,24 +59,31 @@ int RunReplay(const ReplayOptions& options) {
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
   const Interrupt interrupt("stopping");
   nlohmann::json reports = nlohmann::json::array();
+  int64_t done = 0;
   int64_t agreeing = 0;
   bool failed = false;
   for (const std::string& id : *ids) {
     const auto kept = FindKept(**store, id);
     Result<ReplayReport> report =
         kept.ok() ? Replay(**store, **sandboxes, *kept, interrupt.token()) : kept.status();
-    if (interrupt.interrupted()) return kExitInterrupted;
+    if (interrupt.interrupted()) break;
     if (!report.ok()) {
       Complain(id.substr(0, 12) + ": " + report.status().message());
       failed = true;
       continue;
     }
+    ++done;
     agreeing += report->agrees() ? 1 : 0;
     if (options.json) {
       reports.push_back(ReportJson(*report));
     } else {
       PrintReport(*report);
     }
+  }
+  if (interrupt.interrupted()) {
+    if (options.json) PrintOut(DumpJson(reports, true) + "\n");
+    Complain("interrupted after " + std::to_string(done) + " of " + std::to_string(ids->size()));
+    return kExitInterrupted;
   }
   const bool all_agree = agreeing == static_cast<int64_t>(ids->size());
   if (options.json) {

@@ -193,6 +193,11 @@ void MintOne(datasets::Store& store, sandbox::SandboxHost& sandboxes, const Mint
   }
 }
 
+void PrintTotal(const SynthOptions& options, const SynthTotal& total) {
+  if (!options.json) return;
+  PrintOut(DumpJson({{"sources", total.sources}, {"kept", total.kept}}, true) + "\n");
+}
+
 int RunSynth(const SynthOptions& options) {
   const auto sources = Sources(options);
   if (!sources.ok()) return ComplainOf(sources.status());
@@ -200,7 +205,10 @@ int RunSynth(const SynthOptions& options) {
   if (!request.ok()) return ComplainOf(request.status());
   SynthTotal total;
   const std::vector<std::string> readable = Classified(*sources, total);
-  if (readable.empty()) return kExitFailed;
+  if (readable.empty()) {
+    PrintTotal(options, total);
+    return kExitFailed;
+  }
   static const SystemClock clock;
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kCreate, clock);
   if (!store.ok()) return ComplainOf(store.status());
@@ -214,9 +222,7 @@ int RunSynth(const SynthOptions& options) {
     request->job.set_source(source);
     MintOne(**store, **sandboxes, *request, options, budget.token(), total);
   }
-  if (options.json) {
-    PrintOut(DumpJson({{"sources", total.sources}, {"kept", total.kept}}, true) + "\n");
-  }
+  PrintTotal(options, total);
   if (interrupt.interrupted()) {
     Complain("interrupted; the same command goes on where it stopped");
     return kExitInterrupted;

@@ -55,6 +55,15 @@ TEST_F(CommandLineTest, EveryCommandHasHelpWithAnExample) {
   }
 }
 
+TEST_F(CommandLineTest, JsonIsPrintedEvenIfNoSourceCanBeRead) {
+  const CommandOutcome outcome = Synth({"--repo", Path("absent"), "--json"});
+  EXPECT_EQ(outcome.code, 1);
+  const auto json = outcome.Json();
+  ASSERT_TRUE(json.is_object()) << outcome.output;
+  EXPECT_EQ(json["kept"], 0);
+  EXPECT_TRUE(Contains(json["sources"][0]["error"], "no such path"));
+}
+
 TEST_F(CommandLineTest, BadArgumentsExitWithTwoAndSayNothingOnStandardOutput) {
   const std::vector<std::vector<std::string>> lines = {
       {},
