@@ -88,8 +88,7 @@ Result<const LanguageDriver*> DetectDriver(GitRepository& repository, const v1::
 // Without the driver's tools every candidate would be rejected for the machine's fault.
 Status CheckTools(const LanguageDriver& driver) {
   if (driver.language() != "python") return OkStatus();
-  const Status uv = environments::FindUv().status();
-  return uv.ok() ? uv : Status(uv.code(), Boundary::kConfig, uv.message());
+  return environments::CheckPythonTools();
 }
 
 std::string CategoryName(v1::Category category) {

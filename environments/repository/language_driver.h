@@ -144,7 +144,8 @@ class LanguageDriver {
 
   // Finds out what the environment of `tree` at `commit_time_s` is made of. May use the network
   // through the allow-list proxy. Errors (environment): FAILED_PRECONDITION when the dependencies
-  // cannot be resolved (says which), UNAVAILABLE when the network is away.
+  // cannot be resolved (says which), UNAVAILABLE when the network is away. Those of the machine are
+  // of the config boundary (no interpreter, no index) or of the store's (a full disk).
   virtual Result<EnvironmentRecipe> Resolve(const DriverContext& context, const FileTree& tree,
                                             int64_t commit_time_s,
                                             const v1::RepositorySettings& settings,

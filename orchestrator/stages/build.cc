@@ -5,11 +5,11 @@
 namespace taskmint::orchestrator {
 namespace {
 
-// True for failures that are the repository's own: its dependencies, its set-up script.
+// True for failures that are the repository's own: its dependencies, its set-up script. Those of
+// the machine's settings (config) and disk (store) would meet every candidate.
 bool IsUnbuildable(const Status& status) {
-  return (status.boundary() == Boundary::kEnvironment && !status.transient() &&
-          status.code() != Code::kCancelled) ||
-         status.boundary() == Boundary::kConfig;
+  return status.boundary() == Boundary::kEnvironment && !status.transient() &&
+         status.code() != Code::kCancelled;
 }
 
 Result<StageOutcome> Unbuildable(RunContext& context, v1::Candidate candidate,

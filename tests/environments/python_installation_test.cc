@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "environments/repository/python/sources.h"
 #include "proto/base/digest.h"
 #include "tests/environments/python_fixture.h"
 
@@ -259,8 +260,71 @@ TEST_F(PythonInstallationTest, AMissingInterpreterIsSaid) {
       PythonUnderTest().Resolve(Context(host), TreeOf({{"a.py", ""}}), kIn2024, settings_, {});
   ASSERT_FALSE(recipe.ok());
   EXPECT_EQ(recipe.status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(recipe.status().boundary(), Boundary::kConfig) << "it is not the repository's fault";
   EXPECT_THAT(recipe.status().message(), HasSubstr("/usr/bin/python3"));
   EXPECT_THAT(recipe.status().message(), HasSubstr("install the package python3"));
+}
+
+TEST_F(PythonInstallationTest, MissingToolsAreTheMachinesFault) {
+  EXPECT_TRUE(CheckPythonTools().ok());
+  const Status python = CheckPythonTools(folder_.path() + "/no-python3");
+  EXPECT_EQ(python.boundary(), Boundary::kConfig);
+  EXPECT_THAT(python.message(), HasSubstr("install the package python3"));
+  const std::string uv = *FindUv();
+  ::setenv("TASKMINT_UV", "/no/such/uv", 1);
+  EXPECT_EQ(CheckPythonTools().boundary(), Boundary::kConfig);
+  ::setenv("TASKMINT_UV", uv.c_str(), 1);
+}
+
+TEST_F(PythonInstallationTest, ACacheThatCannotBeWrittenIsTheDisksFault) {
+  DriverContext context = Context(*host_);
+  context.cache_path = "/dev/null/cache";
+  const auto recipe =
+      PythonUnderTest().Resolve(context, TreeOf({{"a.py", ""}}), kIn2024, settings_, {});
+  ASSERT_FALSE(recipe.ok());
+  EXPECT_EQ(recipe.status().boundary(), Boundary::kStore) << recipe.status().ToString();
+}
+
+TEST_F(PythonInstallationTest, ABuildHostThatIsNoneIsTheRepositorysFault) {
+  ::unsetenv("UV_NO_INDEX");
+  for (const char* host : {"example.org:many", "ftp://example.org"}) {
+    settings_.clear_build_hosts();
+    settings_.add_build_hosts(host);
+    const auto recipe = Resolve(TreeOf({{"a.py", ""}}));
+    ASSERT_FALSE(recipe.ok());
+    EXPECT_EQ(recipe.status().boundary(), Boundary::kEnvironment) << recipe.status().ToString();
+    EXPECT_THAT(recipe.status().message(), HasSubstr("build_hosts"));
+  }
+}
+
+// The network works: what one repository asks for beyond it does not look like an absent one.
+TEST_F(PythonInstallationTest, WhatTheIndexDoesNotServeIsNoAbsentNetwork) {
+  AddWheel("stone", "1.0", R"({"stone.py": ""})", "", "2020-01-01");
+  const IndexServer server(index_);
+  ::unsetenv("UV_NO_INDEX");
+  ::unsetenv("UV_FIND_LINKS");
+  ::setenv("UV_DEFAULT_INDEX",
+           ("http://127.0.0.1:" + std::to_string(server.port) + "/simple").c_str(), 1);
+  const auto needs = [](const std::string& line) {
+    return TreeOf(
+        {{"pyproject.toml", std::string(kTestPackage) + "dependencies = [\"" + line + "\"]\n"},
+         {"bounds.py", ""}});
+  };
+  settings_.add_packages("stone @ https://stones.example/stone-1.0.tar.gz");
+  const auto elsewhere = Resolve(needs("pytest"));
+  ASSERT_FALSE(elsewhere.ok());
+  EXPECT_EQ(elsewhere.status().code(), Code::kFailedPrecondition) << elsewhere.status().ToString();
+  EXPECT_THAT(elsewhere.status().message(), HasSubstr("stones.example:443"));
+  EXPECT_THAT(elsewhere.status().message(), HasSubstr("build_hosts"));
+  settings_.clear_packages();
+  const auto recipe = Resolve(needs("stone"));
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  fs::remove(index_ + "/stone-1.0-py3-none-any.whl");
+  const auto gone =
+      PythonUnderTest().Build(Context(*host_), *recipe, needs("stone"), settings_, {});
+  ASSERT_FALSE(gone.ok());
+  EXPECT_EQ(gone.status().code(), Code::kFailedPrecondition) << gone.status().ToString();
+  EXPECT_THAT(gone.status().message(), HasSubstr("answers 404"));
 }
 
 TEST_F(PythonInstallationTest, ANetworkThatIsAwayIsSaid) {

@@ -31,13 +31,26 @@ std::map<std::string, std::vector<std::string>>& FileHosts() {
   return *hosts;
 }
 
+// Of a URL in this machine's settings.
+Result<sandbox::AllowedHost> HostOf(const std::string& url) {
+  Result<sandbox::AllowedHost> host = sandbox::HostOfUrl(url);
+  if (host.ok()) return host;
+  return Status(Code::kInvalidArgument, Boundary::kConfig, host.status().message());
+}
+
+// Of build_hosts: the repository's own.
 Result<sandbox::AllowedHost> ParseHost(const std::string& text) {
-  if (text.find("://") != std::string::npos) return sandbox::HostOfUrl(text);
+  if (text.find("://") != std::string::npos) {
+    Result<sandbox::AllowedHost> host = sandbox::HostOfUrl(text);
+    if (host.ok()) return host;
+    return Status(Code::kInvalidArgument, Boundary::kEnvironment,
+                  "build_hosts: " + host.status().message());
+  }
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos) return sandbox::AllowedHost{text, 443};
   const int port = std::atoi(text.c_str() + colon + 1);
   if (port < 1 || port > 65'535 || colon == 0) {
-    return Status(Code::kInvalidArgument, Boundary::kConfig,
+    return Status(Code::kInvalidArgument, Boundary::kEnvironment,
                   "build_hosts: not \"host\" or \"host:port\": " + text);
   }
   return sandbox::AllowedHost{text.substr(0, colon), static_cast<uint16_t>(port)};
@@ -82,12 +95,11 @@ Result<std::unique_ptr<BuildSandbox>> BuildSandbox::Open(const DriverContext& co
   spec.variables["SOURCE_DATE_EPOCH"] = "315532800";
   if (made->sources_.no_index) spec.variables["UV_NO_INDEX"] = "1";
   if (options.network && (!made->sources_.no_index || settings.build_hosts_size() > 0)) {
-    std::vector<sandbox::AllowedHost> hosts;
+    TASKMINT_ASSIGN_OR_RETURN(made->proxy_, sandbox::Proxy::Start({}));
     for (const std::string& text : settings.build_hosts()) {
-      TASKMINT_ASSIGN_OR_RETURN(sandbox::AllowedHost host, ParseHost(text));
-      hosts.push_back(std::move(host));
+      TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost host, ParseHost(text));
+      made->Allow(host);
     }
-    TASKMINT_ASSIGN_OR_RETURN(made->proxy_, sandbox::Proxy::Start(std::move(hosts)));
     // An index on this machine is reached as any other: through the proxy.
     spec.variables["no_proxy"] = spec.variables["NO_PROXY"] = "";
     spec.network = {sandbox::Network::Mode::kProxy, made->proxy_->socket_path()};
@@ -122,7 +134,7 @@ Status BuildSandbox::AllowIndexes(std::stop_token stop) {
     static const re2::RE2 kDefault(R"((?s)--default-index.*?by default:\s*<(https?://[^>]+)>)");
     std::string url;
     if (!re2::RE2::PartialMatch(result.output, kDefault, &url)) {
-      return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
+      return Status(Code::kFailedPrecondition, Boundary::kConfig,
                     "uv does not say which package index it uses: set UV_DEFAULT_INDEX");
     }
     sources_.index_urls.insert(sources_.index_urls.begin(), url);
@@ -132,13 +144,13 @@ Status BuildSandbox::AllowIndexes(std::stop_token stop) {
   for (const std::string& url : sources_.index_urls) {
     key += url + "\n";
     if (url.starts_with("file://")) continue;
-    TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost host, sandbox::HostOfUrl(url));
-    proxy_->Allow(host);
+    TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost host, HostOf(url));
+    Allow(host);
   }
   for (const std::string& link : sources_.find_links) {
     if (link.starts_with('/')) continue;
-    TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost host, sandbox::HostOfUrl(link));
-    proxy_->Allow(host);
+    TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost host, HostOf(link));
+    Allow(host);
   }
   const std::lock_guard lock(file_hosts_mutex);
   auto found = FileHosts().find(key);
@@ -148,9 +160,14 @@ Status BuildSandbox::AllowIndexes(std::stop_token stop) {
   }
   for (const std::string& text : found->second) {
     TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost host, ParseHost(text));
-    proxy_->Allow(host);
+    Allow(host);
   }
   return OkStatus();
+}
+
+void BuildSandbox::Allow(const sandbox::AllowedHost& host) {
+  proxy_->Allow(host);
+  hosts_.push_back(host.host + ":" + std::to_string(host.port));
 }
 
 Result<json> BuildSandbox::RunScript(std::string_view name,
@@ -163,6 +180,7 @@ Result<json> BuildSandbox::RunScript(std::string_view name,
     if (!url.starts_with("file://")) request["index_urls"].push_back(url);
   }
   request["find_links"] = sources_.find_links;
+  request["hosts"] = hosts_;
   request["tree"] = "/work";
   request["plan"] = std::string(kScriptFolder) + "/plan.py";
   request["tools_date"] = kToolsDate;
@@ -176,9 +194,7 @@ Result<json> BuildSandbox::RunScript(std::string_view name,
   auto run = sandbox_->Run(command, stop);
   const Code code = run.status().code();
   if (code == Code::kNotFound || code == Code::kFailedPrecondition) {
-    return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
-                  "Python tasks need " + std::string(kBasePython) + " (" + run.status().message() +
-                      "): install the package python3");
+    return NoBasePython(run.status().message());
   }
   if (!run.ok()) return run.status();
   if (run->ending == sandbox::Ending::kCancelled) {

@@ -14,8 +14,6 @@
 
 namespace taskmint::environments {
 
-// The base's interpreter; no other is used.
-inline constexpr char kBasePython[] = "/usr/bin/python3";
 // Our scripts inside.
 inline constexpr char kScriptFolder[] = "/tmp/taskmint";
 
@@ -37,9 +35,10 @@ class BuildSandbox {
                                                     std::stop_token stop);
 
   // Runs one of our scripts with `request` on its standard input; its answer, one JSON object.
-  // Adds what every script is told: uv, python, index_urls, find_links, tree, plan, dates.
+  // Adds what every script is told: uv, python, index_urls, find_links, hosts, tree, plan, dates.
   // FAILED_PRECONDITION (environment) with the script's refusal, UNAVAILABLE (environment) when it
-  // says the network is away, DEADLINE_EXCEEDED (environment).
+  // says the network is away, DEADLINE_EXCEEDED (environment); FAILED_PRECONDITION (config) when
+  // the base has no Python.
   Result<nlohmann::json> RunScript(std::string_view name, const std::vector<std::string>& arguments,
                                    nlohmann::json request, std::stop_token stop);
 
@@ -48,9 +47,11 @@ class BuildSandbox {
  private:
   BuildSandbox() = default;
   Status AllowIndexes(std::stop_token stop);
+  void Allow(const sandbox::AllowedHost& host);
 
   PackageSources sources_;
   std::unique_ptr<sandbox::Proxy> proxy_;
+  std::vector<std::string> hosts_;             // that the proxy lets through, "host:port"
   std::unique_ptr<sandbox::Sandbox> sandbox_;  // after the proxy: it ends first
 };
 

@@ -27,7 +27,7 @@ using nlohmann::json;
 constexpr char kDriverVersion[] = "python-1";
 
 Status CacheError(const std::string& path) {
-  return Status(Code::kResourceExhausted, Boundary::kEnvironment,
+  return Status(Code::kResourceExhausted, Boundary::kStore,
                 "cannot write " + path + ": is the disk full?");
 }
 

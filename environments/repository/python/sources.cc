@@ -207,7 +207,7 @@ std::map<std::string, std::string> PackageVariables() {
 Result<std::string> FindUv() {
   if (const char* given = std::getenv("TASKMINT_UV"); given != nullptr && *given != '\0') {
     if (IsProgram(given)) return fs::absolute(given).string();
-    return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
+    return Status(Code::kFailedPrecondition, Boundary::kConfig,
                   std::string("TASKMINT_UV names no program: ") + given);
   }
   std::error_code error;
@@ -225,9 +225,20 @@ Result<std::string> FindUv() {
       return fs::canonical(fs::path(entry) / "uv").string();
     }
   }
-  return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
+  return Status(Code::kFailedPrecondition, Boundary::kConfig,
                 "uv, which installs Python packages, is not on this machine: run ./mint, which "
                 "brings it, or put uv on PATH");
+}
+
+Status NoBasePython(const std::string& why) {
+  return {Code::kFailedPrecondition, Boundary::kConfig,
+          "Python tasks need " + std::string(kBasePython) + " (" + why +
+              "): install the package python3"};
+}
+
+Status CheckPythonTools(const std::string& python) {
+  if (!IsProgram(python)) return NoBasePython(python + " is not on this machine");
+  return FindUv().status();
 }
 
 }  // namespace taskmint::environments

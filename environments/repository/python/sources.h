@@ -35,8 +35,16 @@ PackageSources ReadPackageSources(const std::map<std::string, std::string>& vari
 std::map<std::string, std::string> PackageVariables();
 
 // The uv program: $TASKMINT_UV, beside the binary (../libexec/taskmint/uv, uv, a build's
-// tools/uv/bin/uv), PATH. FAILED_PRECONDITION (environment) with what to do.
+// tools/uv/bin/uv), PATH. FAILED_PRECONDITION (config) with what to do.
 Result<std::string> FindUv();
+
+// The base's interpreter; no other is used.
+inline constexpr char kBasePython[] = "/usr/bin/python3";
+// FAILED_PRECONDITION (config): it cannot be used, for the reason `why`.
+Status NoBasePython(const std::string& why);
+
+// OK when this machine has uv and an interpreter.
+Status CheckPythonTools(const std::string& python = kBasePython);
 
 }  // namespace taskmint::environments
 

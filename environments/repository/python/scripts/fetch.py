@@ -4,8 +4,12 @@ import hashlib
 import json
 import os
 import sys
+import urllib.error
 import urllib.parse
 import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from package_index import off_limits, place
 
 FILE_BYTES_MAX = 1 << 30
 
@@ -33,14 +37,23 @@ def main():
         if "@" in parts.netloc:
             secrets[parts.hostname] = parts.netloc.rpartition("@")[0]
     for entry in request["files"]:
+        kind, problem = "refusal", off_limits(entry["url"], request["hosts"])
         try:
-            content = fetch(entry["url"], secrets)
-            found = hashlib.sha256(content).hexdigest()
-            if found != entry["sha256"]:
-                raise ValueError("its SHA-256 is %s, not %s" % (found, entry["sha256"]))
-        except (OSError, ValueError) as error:
-            kind = "refusal" if isinstance(error, ValueError) else "offline"
-            json.dump({kind: "%s: %s" % (entry["file"], error)}, sys.stdout)
+            if not problem:
+                content = fetch(entry["url"], secrets)
+                found = hashlib.sha256(content).hexdigest()
+                if found != entry["sha256"]:
+                    problem = "its SHA-256 is %s, not %s" % (found, entry["sha256"])
+        except urllib.error.HTTPError as error:
+            problem = "%s answers %d %s" % (place(entry["url"]), error.code, error.reason)
+            if error.code in (408, 429) or error.code >= 500:
+                kind = "offline"
+        except ValueError as error:
+            problem = str(error)
+        except OSError as error:
+            kind, problem = "offline", "%s: %s" % (place(entry["url"]), error)
+        if problem:
+            json.dump({kind: "%s: %s" % (entry["file"], problem)}, sys.stdout)
             return
         os.makedirs(entry["sha256"], exist_ok=True)
         with open(entry["sha256"] + "/" + os.path.basename(entry["file"]), "wb") as file:

@@ -72,12 +72,8 @@ class Index:
         found = set()
         for index in self.urls:
             for name in names:
-                for link, _ in self.page(index, name):
-                    parts = urllib.parse.urlsplit(link)
-                    if parts.scheme in ("http", "https") and parts.hostname:
-                        port = parts.port or (443 if parts.scheme == "https" else 80)
-                        found.add("%s:%d" % (parts.hostname, port))
-        return sorted(found)
+                found.update(place(link) for link, _ in self.page(index, name))
+        return sorted(found - {""})
 
     def versions(self, name):
         """{version: date or None} of every final release."""
@@ -96,6 +92,23 @@ class Index:
                     dates = [value for value in (found.get(version), date) if value]
                     found[version] = min(dates) if dates else None
         return found
+
+
+def place(url):
+    """"host:port" of an http or https URL, else ""."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    return "%s:%d" % (parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+
+
+def off_limits(url, hosts):
+    """Why a build cannot reach `url`, to a person; "" when it can, as far as `hosts` go."""
+    host = place(url)
+    if not host or host in hosts:
+        return ""
+    return ("%s is no host of the package index: if a build may reach it, name it in build_hosts of "
+            "taskmint.toml" % host)
 
 
 def hide(url):

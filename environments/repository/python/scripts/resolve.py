@@ -16,7 +16,7 @@ import tomllib
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from package_index import Index, NoNetwork, normal, version_key
+from package_index import Index, NoNetwork, normal, off_limits, version_key
 
 TRY_S_MAX = 120
 # How much later than a lifted package what it needs may be: pytest 6.2.5 starts under Python 3.11
@@ -66,15 +66,22 @@ class Uv:
         arguments += self.choices(until)
         done = self.run(*arguments, text="\n".join(requirements) + "\n")
         if done.returncode != 0:
-            self.raise_if_offline(done.stderr)
-            return None, done.stderr
+            return None, self.explained(done.stderr)
         packages = tomllib.loads(done.stdout).get("packages", [])
         return {normal(package["name"]): package for package in packages}, ""
 
-    def raise_if_offline(self, message):
-        if re.search(r"error sending request|Could not connect|dns error|Failed to fetch|tunnel"
-                     r"|error trying to connect|timed out", message, re.I):
+    def explained(self, message):
+        """uv's message, led by what to do where it asks for a host that the proxy refuses."""
+        asked = re.findall(r"(?:Failed to fetch: `?|for url \(|unable to access ')(https?://[^\s)`']+)",
+                           message)
+        for url in asked:
+            refused = off_limits(url, self.request["hosts"])
+            if refused:
+                return refused + ": " + message
+        if re.search(r"error sending request|Could not connect|dns error|tunnel|timed out"
+                     r"|error trying to connect|HTTP status server error|429 Too Many", message, re.I):
             raise NoNetwork(" ".join(message.split())[:400])
+        return message
 
     def install(self, folder, packages):
         """uv's message when a package cannot be installed, else ""."""
@@ -87,8 +94,8 @@ class Uv:
         done = self.run("pip", "install", "-q", "--no-deps", "--python", folder, *self.choices(),
                         *names)
         if done.returncode != 0:
-            self.raise_if_offline(done.stderr)
-        return done.stderr if done.returncode != 0 else ""
+            return self.explained(done.stderr)
+        return ""
 
 
 class Resolver:
