@@ -29,8 +29,8 @@ Result<StageOutcome> RunMutation(RunContext& context, v1::Candidate candidate,
                                  std::stop_token stop);
 // The answer is out of the agent's sight.
 Result<StageOutcome> RunLeak(RunContext& context, v1::Candidate candidate, std::stop_token stop);
-// Rejects duplicates, but keeps what another run made of the same commit; stores the trees (what is rejected leaves none behind), adds the tools, gives
-// the task its id.
+// Rejects duplicates, but keeps what another run made of the same commit; stores the trees (what is
+// rejected leaves none behind), adds the tools, gives the task its id.
 Result<StageOutcome> RunSelect(RunContext& context, v1::Candidate candidate, std::stop_token stop);
 
 // All of the above for one run; `context` must outlive it.

@@ -12,10 +12,8 @@
 #include "datasets/schema.h"
 #include "datasets/sqlite/connection.h"
 #include "datasets/sqlite/migration.h"
-#include "datasets/task_filter.h"
 #include "tests/datasets/child_process.h"
-#include "tests/datasets/sample_run.h"
-#include "tests/datasets/temporary_folder.h"
+#include "tests/datasets/store_fixture.h"
 
 namespace taskmint::datasets {
 namespace {
@@ -29,76 +27,6 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 using Which = Store::Which;
-
-std::string IdOf(const std::string& text) { return Sha256Hex(text); }
-
-class StoreTest : public ::testing::Test {
- protected:
-  std::unique_ptr<Store> Open(OpenMode mode = OpenMode::kCreate) {
-    Result<std::unique_ptr<Store>> store = Store::Open(path_, mode, clock_);
-    EXPECT_TRUE(store.ok()) << store.status().ToString();
-    return std::move(store).value();
-  }
-  Status OpenStatus(OpenMode mode) { return Store::Open(path_, mode, clock_).status(); }
-  void Run(const std::string& sql) {
-    ASSERT_TRUE(Connection::Open(database_, Access::kCreate).value()->Execute(sql).ok()) << sql;
-  }
-  // Claims the run's job at `position` and completes it with `candidate`.
-  static void Finish(Store& store, const v1::Candidate& candidate) {
-    ASSERT_TRUE(
-        store.ledger().Enqueue({SampleJob(candidate.job_id(), candidate.position(), "all")}).ok());
-    for (;;) {
-      const auto claimed =
-          store.ledger().Claim(candidate.job_id(), "w", 1'000, candidate.position() + 1).value();
-      ASSERT_TRUE(claimed.has_value());
-      StageCommit commit;
-      commit.candidate = candidate;
-      const bool own = claimed->job.position == candidate.position() && claimed->job.stage == "all";
-      if (!own) {
-        commit.candidate = store.GetCandidate(candidate.job_id(), claimed->job.position).value();
-      }
-      ASSERT_TRUE(store.ledger().Complete(*claimed, commit).ok());
-      if (own) return;
-    }
-  }
-  static v1::Candidate Kept(const std::string& run_id, int64_t position, const std::string& task) {
-    v1::Candidate candidate = SampleCandidate(run_id, position);
-    candidate.set_state(v1::Candidate::STATE_KEPT);
-    candidate.mutable_task()->set_id(IdOf(task));
-    candidate.mutable_task()->set_category(v1::CATEGORY_CODE);
-    candidate.mutable_task()->set_language("python");
-    candidate.mutable_task()->mutable_prompt()->set_text("Fix " + task);
-    candidate.mutable_task()->mutable_licence()->set_spdx_id("MIT");
-    candidate.mutable_task()->mutable_solution()->set_patch_digest(Sha256Hex("patch " + task));
-    candidate.mutable_task()->mutable_verifier()->mutable_tests()->add_fail_to_pass("t::" + task);
-    v1::Evidence mutation = SampleEvidence("mutation");
-    (*mutation.mutable_values())["mutation_score"] = 0.75;
-    *candidate.add_evidence() = mutation;
-    return candidate;
-  }
-  static v1::Candidate Rejected(const std::string& run_id, int64_t position,
-                                const std::string& reason) {
-    v1::Candidate candidate = SampleCandidate(run_id, position);
-    candidate.set_state(v1::Candidate::STATE_REJECTED);
-    candidate.set_reason(reason);
-    return candidate;
-  }
-  static std::vector<std::string> Ids(Store& store, const std::string& where,
-                                      Which which = Which::kKept) {
-    const Result<std::vector<ListRow>> rows = store.List(which, where);
-    EXPECT_TRUE(rows.ok()) << rows.status().ToString();
-    std::vector<std::string> ids;
-    if (rows.ok()) {
-      for (const ListRow& row : *rows) ids.push_back(row.id);
-    }
-    return ids;
-  }
-
-  TemporaryFolder folder_;
-  std::string path_ = folder_.path() + "/a store";
-  std::string database_ = path_ + "/tasks.sqlite";
-  SystemClock clock_;
-};
 
 TEST_F(StoreTest, MissingStoreSaysHowToMakeOne) {
   const Status status = OpenStatus(OpenMode::kReadOnly);
@@ -420,97 +348,6 @@ TEST_F(StoreTest, OfTwoProcessesThatBuildOneEnvironmentBothUseTheFirsts) {
   ASSERT_TRUE(used.ok()) << used.status().ToString();
   EXPECT_THAT(used->layers, ElementsAre(std::make_pair(std::string("/venv"), IdOf("first"))));
   EXPECT_EQ(store->FindEnvironment("k")->value().layers, used->layers);
-}
-
-class FilterTest : public StoreTest {
- protected:
-  void SetUp() override {
-    store_ = Open();
-    ASSERT_TRUE(CreateSampleRun(*store_, "run", 3).ok());
-    Finish(*store_, Kept("run", 0, "a"));
-    Finish(*store_, Kept("run", 1, "b"));
-    Finish(*store_, Rejected("run", 2, "lint: no licence"));
-  }
-  std::unique_ptr<Store> store_;
-};
-
-TEST_F(FilterTest, EveryColumnOfTheViewCanBeUsed) {
-  const std::string commit = SampleCandidate("run", 1).commit();
-  for (const std::string& where :
-       {"commit = '" + commit + "'", "\"commit\" = '" + commit + "'", "COMMIT='" + commit + "'",
-        "commit_sha LIKE '" + commit.substr(0, 8) + "%'", "id = '" + IdOf("b") + "'",
-        std::string("prompt LIKE '%fix b%' -- the second"),
-        std::string("prompt = 'Fix b' AND kept AND category = 'code' AND language = 'python' AND "
-                    "source = '/src/run' AND licence = 'MIT' AND fail_to_pass = 1 AND "
-                    "pass_to_pass = 0 AND error_to_pass = 0 AND mutation_score > 0.7 AND "
-                    "reason IS NULL AND created_ms > 0 AND run = 1 AND position = 1"),
-        std::string("position = (SELECT max(position) FROM task_view WHERE kept)")}) {
-    EXPECT_THAT(Ids(*store_, where), ElementsAre(IdOf("b"))) << where;
-  }
-  EXPECT_THAT(Ids(*store_, "reason LIKE 'lint%'", Which::kAll), SizeIs(1));
-  EXPECT_THAT(Ids(*store_, " \n", Which::kAll), SizeIs(3));
-  EXPECT_THAT(Ids(*store_, "prompt != ' commit '"), SizeIs(2));
-}
-
-TEST_F(FilterTest, WhatIsNoExpressionIsRefusedInSqlitesWords) {
-  const Status status = store_->List(Which::kAll, "comit = 1").status();
-  EXPECT_EQ(status.code(), Code::kInvalidArgument);
-  EXPECT_THAT(status.message(), HasSubstr("no such column: comit"));
-  for (const std::string& where :
-       {std::string("1) OR (1"), std::string("kept AND"), std::string("'"), std::string("(1"),
-        std::string("1 -- x\n) --"), std::string("1; SELECT 1"), std::string("1\0 2", 4),
-        std::string(20'000, ' ') + "1", std::string(3'000, '(') + "1" + std::string(3'000, ')')}) {
-    const Status refused = store_->List(Which::kAll, where).status();
-    EXPECT_EQ(refused.code(), Code::kInvalidArgument) << where.substr(0, 50);
-  }
-}
-
-TEST_F(FilterTest, NoExpressionReachesWhatIsNotAskedFor) {
-  for (const char* where : {"0) OR (1", "0 /* ( */) OR (1", "'(' = '') OR (1", "0 -- (\n) OR (1",
-                            "\"(\" = 1) OR (1", "0) UNION SELECT * FROM task_view WHERE (1"}) {
-    for (const Which which : {Which::kKept, Which::kRejected}) {
-      EXPECT_EQ(store_->List(which, where).status().code(), Code::kInvalidArgument) << where;
-    }
-  }
-  EXPECT_THAT(Ids(*store_, "kept OR 1", Which::kRejected), SizeIs(1));
-  EXPECT_THAT(Ids(*store_, "kept = 0 OR 1", Which::kKept), SizeIs(2));
-  EXPECT_THAT(Ids(*store_, "prompt != ')' /* :-) */ AND (1) -- )"), SizeIs(2));
-}
-
-TEST_F(FilterTest, AuthorizerRefusesEverythingButTheView) {
-  for (const char* where :
-       {"1); DROP TABLE jobs; --", "1); ATTACH 'x.sqlite' AS x; --",
-        "1); PRAGMA user_version=9; --", "(SELECT count(*) FROM jobs)",
-        "(SELECT count(*) FROM sqlite_master)", "(SELECT job FROM runs)",
-        "(SELECT user_version FROM pragma_user_version)", "load_extension('x')",
-        "readfile('/etc/passwd')", "zeroblob(1000000000)", "randomblob(100000000)",
-        "printf('%1000000d', 1)", "fts3_tokenizer('x')",
-        "(WITH task_view AS (SELECT job AS id FROM runs) SELECT id FROM task_view)",
-        "(WITH task_view AS (SELECT worker FROM jobs) SELECT 1 FROM task_view)",
-        "(WITH task_view AS (SELECT record AS id FROM evidence) SELECT id FROM task_view)",
-        "(SELECT 1 FROM (SELECT record FROM candidate_records) AS task_view)",
-        "1) UNION SELECT 1, id, 1, 1, 1, 1, 1 FROM jobs --",
-        "(WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM "
-        "r)"}) {
-    const Status status = store_->List(Which::kAll, where).status();
-    EXPECT_EQ(status.code(), Code::kInvalidArgument) << where << ": " << status.ToString();
-  }
-  EXPECT_TRUE(store_->Check()->damaged.empty());
-  EXPECT_THAT(Ids(*store_, "", Which::kAll), SizeIs(3));
-}
-
-TEST_F(StoreTest, EndlessFilterIsStopped) {
-  const auto store = Open();
-  ASSERT_TRUE(CreateSampleRun(*store, "run", 100).ok());
-  Run("UPDATE candidates SET state = 3");
-  const auto begin = std::chrono::steady_clock::now();
-  const std::string endless =
-      "(SELECT count(*) FROM task_view a, task_view b, task_view c, task_view d, task_view e)";
-  const Status status =
-      FilterTasks(database_, Access::kReadOnly, Which::kAll, endless, 200).status();
-  EXPECT_EQ(status.code(), Code::kInvalidArgument);
-  EXPECT_THAT(status.message(), HasSubstr("longer than"));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 
 }  // namespace

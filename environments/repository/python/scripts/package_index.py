@@ -107,8 +107,8 @@ def off_limits(url, hosts):
     host = place(url)
     if not host or host in hosts:
         return ""
-    return ("%s is no host of the package index: if a build may reach it, name it in build_hosts of "
-            "taskmint.toml" % host)
+    return ("%s is no host of the package index: if a build may reach it, name it in build_hosts "
+            "of taskmint.toml" % host)
 
 
 def hide(url):

@@ -72,14 +72,15 @@ class Uv:
 
     def explained(self, message):
         """uv's message, led by what to do where it asks for a host that the proxy refuses."""
-        asked = re.findall(r"(?:Failed to fetch: `?|for url \(|unable to access ')(https?://[^\s)`']+)",
-                           message)
+        asked = re.findall(r"(?:Failed to fetch: `?|for url \(|unable to access ')"
+                           r"(https?://[^\s)`']+)", message)
         for url in asked:
             refused = off_limits(url, self.request["hosts"])
             if refused:
                 return refused + ": " + message
         if re.search(r"error sending request|Could not connect|dns error|tunnel|timed out"
-                     r"|error trying to connect|HTTP status server error|429 Too Many", message, re.I):
+                     r"|429 Too Many|error trying to connect|HTTP status server error",
+                     message, re.I):
             raise NoNetwork(" ".join(message.split())[:400])
         return message
 
