@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 
 #include "orchestrator/evidence.h"
 #include "orchestrator/stages/stages.h"
@@ -6,6 +7,8 @@
 
 namespace taskmint::orchestrator {
 namespace {
+
+namespace fs = std::filesystem;
 
 // Paths at which two trees differ, sorted.
 std::vector<std::string> ChangedPaths(const FileTree& from, const FileTree& to) {
@@ -41,6 +44,34 @@ void FillTask(const RunContext& context, const environments::Proposal& proposal,
   }
 }
 
+// Ends a candidate before the lint gate, with that gate's evidence and a log all the same.
+Result<StageOutcome> Refused(RunContext& context, v1::Candidate candidate,
+                             const std::string& reason, const std::string& detail) {
+  StageOutcome outcome;
+  v1::Evidence evidence;
+  evidence.set_gate("lint");
+  evidence.set_outcome(v1::Evidence::OUTCOME_REJECTED);
+  evidence.set_detail(reason == "lint" ? detail : reason + ": " + detail);
+  TASKMINT_ASSIGN_OR_RETURN(outcome.log_digest,
+                            context.store.blobs().Put(evidence.detail() + "\n"));
+  evidence.set_log_digest(outcome.log_digest);
+  AddEvidence(candidate, std::move(evidence));
+  Reject(candidate, reason, detail);
+  outcome.candidate = std::move(candidate);
+  return outcome;
+}
+
+// Paths of this machine that no task may name.
+std::vector<std::string> HostPaths(const RunContext& context) {
+  std::vector<std::string> paths;
+  for (const std::string& path : {context.source.repository_path, context.store.cache_folder()}) {
+    std::error_code error;
+    const fs::path real = fs::weakly_canonical(path, error);
+    if (!error) paths.push_back(real.string());
+  }
+  return paths;
+}
+
 }  // namespace
 
 Result<StageOutcome> RunPropose(RunContext& context, v1::Candidate candidate,
@@ -48,25 +79,19 @@ Result<StageOutcome> RunPropose(RunContext& context, v1::Candidate candidate,
   const auto read = ReadProposal(context, candidate);
   if (!read.ok() && read.status().boundary() == Boundary::kEnvironment) {
     // A missing object, a limit, a damaged tree: of this commit alone.
-    Reject(candidate, "lint", read.status().message());
-    StageOutcome rejected;
-    rejected.candidate = std::move(candidate);
-    return rejected;
+    return Refused(context, std::move(candidate), "lint", read.status().message());
   }
   TASKMINT_RETURN_IF_ERROR(read.status());
   const environments::ProposalOutcome& outcome = **read;
   FillTask(context, outcome.proposal, *candidate.mutable_task());
   if (!outcome.refusal.reason.empty()) {
-    Reject(candidate, outcome.refusal.reason, outcome.refusal.detail);
-    StageOutcome rejected;
-    rejected.candidate = std::move(candidate);
-    return rejected;
+    return Refused(context, std::move(candidate), outcome.refusal.reason, outcome.refusal.detail);
   }
   TASKMINT_ASSIGN_OR_RETURN(std::string patch,
                             context.store.blobs().Put(outcome.proposal.gold_patch));
   candidate.mutable_task()->mutable_solution()->set_patch_digest(std::move(patch));
   return PassGates(context.store.blobs(), std::move(candidate),
-                   {verifier::LintGate(outcome.proposal)}, "build", stop);
+                   {verifier::LintGate(outcome.proposal, HostPaths(context))}, "build", stop);
 }
 
 }  // namespace taskmint::orchestrator

@@ -178,6 +178,13 @@ TEST_F(MintingTest, ShowOfARejectedCandidateHasItsStagesWithLogs) {
   const json shown = minted.Run({"show", id, "--json"}).Json();
   ASSERT_TRUE(shown.is_object());
   EXPECT_FALSE(shown["kept"].get<bool>());
+  for (const json& row : minted.List(minted.store)) {
+    if (row["commit"] != minted.repository.silent) continue;
+    const json silent = minted.Run({"show", row["id"], "--json"}).Json();
+    ASSERT_EQ(silent["evidence"].size(), 1U) << silent.dump(1);
+    EXPECT_EQ(silent["evidence"][0]["gate"], "lint");
+    EXPECT_TRUE(Contains(silent["stages"][0]["log"], "underspecified")) << silent.dump(1);
+  }
   ASSERT_EQ(shown["stages"].size(), 3U);
   EXPECT_EQ(shown["stages"][2]["stage"], "oracle");
   EXPECT_TRUE(Contains(shown["stages"][2]["log"], "test_sums.py"));
@@ -268,6 +275,22 @@ TEST_F(MintingTest, TheSameCommitsInAnotherRunAreKeptAsTheyWere) {
   const CommandOutcome seeded = synth({"--issues", issues, "--seed", "0", "--json"});
   EXPECT_EQ(seeded.Json()["kept"], 1) << seeded.output;
   EXPECT_EQ(Taskmint({"store", "check", "--store", store}, minted.variables).code, 0);
+}
+
+TEST_F(MintingTest, AFixThatNamesTheSourcesFolderIsLint) {
+  environments::WorkTree tree;
+  tree.Write("pyproject.toml", "[project]\nname = \"toy\"\nversion = \"1\"\n");
+  tree.Write("toy.py", "PLACE = ''\n");
+  tree.Write("tests/test_toy.py", "def test_nothing():\n    pass\n");
+  tree.Commit("Begin");
+  tree.Write("toy.py", "PLACE = '" + fs::canonical(tree.path()).string() + "'\n");
+  tree.Write("tests/test_toy.py", "import toy\n\ndef test_place():\n    assert toy.PLACE\n");
+  tree.Commit("Name the place of the toys\n\nPLACE was empty, so nobody found the toys at all.");
+  const std::string store = Shared().folder.path() + "/named";
+  EXPECT_EQ(Taskmint({"synth", "code", "--repo", tree.path(), "--store", store}).code, 3);
+  const json rows = Shared().List(store);
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0]["reason"], "lint: the fix names a path of this machine");
 }
 
 TEST_F(MintingTest, ReplayNeedsNeitherTheSourceNorTheCache) {
