@@ -104,7 +104,9 @@ class Scheduler {
     }
     // All that was tried failed, and there is nothing to show from before.
     const bool nothing_worked = proven_.count(gave_up_.boundary()) == 0;
-    return view.progress.kept == 0 && nothing_worked ? gave_up_ : OkStatus();
+    if (gave_up_.ok() || view.progress.kept > 0 || !nothing_worked) return OkStatus();
+    TASKMINT_RETURN_IF_ERROR(store_.ReopenWithoutVerdict(run_id_));
+    return gave_up_;
   }
 
  private:

@@ -284,6 +284,7 @@ TEST_F(SchedulerTest, WithoutANetworkASingleCandidateIsAnErrorToo) {
     return Status(Code::kUnavailable, Boundary::kEnvironment, "no network");
   };
   EXPECT_EQ(Run().message(), "no network");
+  EXPECT_EQ(Fates(), ".");
 }
 
 TEST_F(SchedulerTest, TheFirstCandidatesUnreachableHostDoesNotKeepTheOthersWaiting) {
