@@ -101,7 +101,8 @@ Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& 
 }
 
 Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
-                            const v1::Candidate& kept, std::stop_token stop) {
+                            const v1::Candidate& kept, const Clock& clock, std::stop_token stop) {
+  const int64_t started_ms = clock.MonotonicMs();
   const v1::Task& task = kept.task();
   ReplayReport report;
   report.id = task.id();
@@ -122,6 +123,8 @@ Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandbo
     }
     TASKMINT_ASSIGN_OR_RETURN(const v1::Verdict now,
                               GradeOn(loaded, task, ProposedSolution{attempt.kind, ""}, stop));
+    report.test_wall_ms += now.wall_ms();
+    report.wall_ms = clock.MonotonicMs() - started_ms;
     if (now.state() == v1::Verdict::STATE_NO_VERDICT) {
       report.no_verdict = now.reason();
       return report;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "datasets/store.h"
+#include "proto/base/clock.h"
 #include "proto/base/status.h"
 #include "proto/job.pb.h"
 #include "proto/verdict.pb.h"
@@ -37,13 +38,16 @@ struct ReplayReport {
   // "gold: verdict was pass with digest ..., is fail ...", and a line a test where it is known;
   // empty when all digests agree.
   std::vector<std::string> differences;
+  // Milliseconds of the whole replay, and of the test runs alone.
+  int64_t wall_ms = 0;
+  int64_t test_wall_ms = 0;
   bool agrees() const { return no_verdict.empty() && differences.empty(); }
 };
 
 // Runs the reference solution and the untouched state again and compares the verdicts' digests
 // with those in the evidence.
 Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
-                            const v1::Candidate& kept, std::stop_token stop);
+                            const v1::Candidate& kept, const Clock& clock, std::stop_token stop);
 
 // "pass", "fail", "forged", "no-verdict".
 std::string VerdictStateName(v1::Verdict::State state);

@@ -94,18 +94,34 @@ class PythonSandboxTest : public testing::Test {
 class PythonLayerTest : public PythonSandboxTest {
  protected:
   PythonLayerTest() {
-    // Unpacking is all that installing these wheels is.
     const std::string script =
         "cd '" + folder_.path() +
         "' && mkdir bin && ln -s /usr/bin/python3 bin/python && "
         "printf 'home = /usr/bin\\ninclude-system-site-packages = false\\n' >pyvenv.cfg && "
         "site=lib/python$(/usr/bin/python3 -c 'import sys; print(\"%d.%d\" % "
-        "sys.version_info[:2])')/site-packages && mkdir -p $site && "
-        "for name in iniconfig packaging pluggy pytest; do /usr/bin/python3 -m zipfile -e '" +
-        WheelFolder().string() +
-        "/'$name-[0-9]*.whl $site; done && echo /work/src >$site/_roots.pth && chmod -R a+rX .";
-    EXPECT_EQ(std::system(script.c_str()), 0) << "the wheels cannot be unpacked";
+        "sys.version_info[:2])')/site-packages && mkdir -p $site && echo /work/src "
+        ">$site/_roots.pth";
+    EXPECT_EQ(std::system(script.c_str()), 0) << "the layer cannot be made";
+    Unpack({"iniconfig", "packaging", "pluggy", "pytest"});
     built_.layers = {{folder_.path(), "/venv", false}};
+  }
+
+  std::string SitePackages() const {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path() + "/lib")) {
+      return entry.path().string() + "/site-packages";
+    }
+    return {};
+  }
+
+  // Unpacking is all that installing these wheels is.
+  void Unpack(const std::vector<std::string>& names) const {
+    std::string script = "cd '" + folder_.path() + "'";
+    for (const std::string& name : names) {
+      script += " && /usr/bin/python3 -m zipfile -e '" + WheelFolder().string() + "/'" + name +
+                "-[0-9]*.whl '" + SitePackages() + "'";
+    }
+    script += " && chmod -R a+rX .";
+    EXPECT_EQ(std::system(script.c_str()), 0) << "the wheels cannot be unpacked";
   }
 
   BuiltEnvironment built_;

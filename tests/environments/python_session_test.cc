@@ -321,25 +321,66 @@ TEST_F(PythonSessionTest, AReportThatIsNoFileIsNoReport) {
   for (int i = 0; i < 2; ++i) EXPECT_FALSE(Run(*session, {"test_a.py"}).junit_xml);
 }
 
-TEST_F(PythonSessionTest, ARunnerThatNeedsTheProjectItselfStartsCold) {
-  // A plugin of the environment imports the package under test.
-  const std::string site = folder_.path() + "/lib/" + [&] {
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path() + "/lib")) {
-      return entry.path().filename().string();
-    }
-    return std::string();
-  }() + "/site-packages";
-  std::filesystem::create_directories(site + "/needy-1.dist-info");
-  std::ofstream(site + "/needy.py") << "import pkg\ndef pytest_report_header(): return pkg.SAYS\n";
-  std::ofstream(site + "/needy-1.dist-info/METADATA") << "Name: needy\nVersion: 1\n";
-  std::ofstream(site + "/needy-1.dist-info/entry_points.txt") << "[pytest11]\nneedy = needy\n";
+TEST_F(PythonSessionTest, WhatNeedsTheProjectItselfIsLoadedInTheRun) {
+  // Plugins of the environment import the package under test, at once or if it is there.
+  const auto add = [site = SitePackages()](const std::string& name, const std::string& source) {
+    std::filesystem::create_directories(site + "/" + name + "-1.dist-info");
+    std::ofstream(site + "/" + name + ".py") << source;
+    std::ofstream(site + "/" + name + "-1.dist-info/METADATA")
+        << "Name: " << name << "\nVersion: 1\n";
+    std::ofstream(site + "/" + name + "-1.dist-info/entry_points.txt")
+        << "[pytest11]\n"
+        << name << " = " << name << "\n";
+  };
+  add("needy", "import pkg\ndef pytest_report_header(): return 'needy ' + pkg.SAYS\n");
+  add("polite", "import midway\ndef pytest_report_header(): return 'polite ' + midway.SAYS\n");
+  std::ofstream(SitePackages() + "/midway.py")
+      << "try: from pkg import SAYS\nexcept ImportError: SAYS = 'nothing'\n";
   auto session = Open({{"src/pkg.py", "SAYS = 'from the repository'\n"},
                        {"test_a.py", "import pkg\ndef test_a(): assert pkg.SAYS\n"}});
   for (int i = 0; i < 2; ++i) {
     const TestRunOutput output = Run(*session, {"test_a.py"});
     EXPECT_EQ(output.exit_code, 0);
-    EXPECT_THAT(output.log, HasSubstr("from the repository"));
+    EXPECT_THAT(output.log, HasSubstr("needy from the repository"));
+    EXPECT_THAT(output.log, HasSubstr("polite from the repository"));
   }
+}
+
+TEST_F(PythonSessionTest, GeneratedTestsDrawTheSameInEveryRunWithoutADeadline) {
+  Unpack({"hypothesis", "sortedcontainers"});
+  const std::string tables =  // as the build leaves them
+      "PYTHONPATH='" + SitePackages() + "' /usr/bin/python3 -c \"" +
+      "from hypothesis import configuration\n" + "configuration.set_hypothesis_home_dir('" +
+      folder_.path() + "/share/hypothesis')\n" +
+      "from hypothesis.internal import charmap\n"
+      "charmap.charmap(); charmap.intervals_from_codec('utf-8')\"";
+  ASSERT_EQ(std::system(tables.c_str()), 0);
+  const std::map<std::string, std::string> files = {
+      {"src/pkg.py", "ONE = 1\n"},
+      {"test_a.py",
+       "import time\n"
+       "from hypothesis import given, settings, strategies\n"
+       "drawn = []\n"
+       "@given(strategies.integers(), strategies.text())\n"
+       "def test_draws(number, text): drawn.append((number, text))\n"
+       "def test_says_what(): assert False, 'drawn: %r' % drawn\n"
+       "@settings(max_examples=2)\n"
+       "@given(strategies.booleans())\n"
+       "def test_slow(value): time.sleep(0.3)\n"}};
+  std::set<std::string> said;
+  for (int sessions = 0; sessions < 2; ++sessions) {
+    auto session = Open(files);
+    for (int runs = 0; runs < 2; ++runs) {
+      const TestRunOutput output = Run(*session, {"test_a.py"});
+      EXPECT_EQ(Statuses(output)["test_a.py::test_draws"], "passed") << output.log;
+      EXPECT_EQ(Statuses(output)["test_a.py::test_slow"], "passed") << output.log;
+      const std::string xml = output.junit_xml.value_or("");
+      const size_t at = xml.find("drawn: [(");
+      ASSERT_NE(at, std::string::npos) << xml;
+      said.insert(xml.substr(at, xml.find('"', at) - at));
+    }
+  }
+  EXPECT_EQ(said.size(), 1);
 }
 
 TEST_F(PythonSessionTest, TheTestCommandsArgumentsCount) {

@@ -25,6 +25,7 @@ SETTLE_S_MAX = 5.0
 PR_SET_DUMPABLE = 4
 # Young objects between two collections: what lives on is frozen, so looking often finds little.
 GC_THRESHOLD = 20_000
+UNICODE_TABLES = sys.prefix + "/share/hypothesis"  # made when the environment was built
 PLAIN = ["-p", "no:cacheprovider", "-p", "no:randomly"]
 
 
@@ -65,9 +66,9 @@ class Order:
 def place_unicode_tables():
     """Those that hypothesis would otherwise compute in every run, for seconds: where a first run
     leaves them."""
-    made, place = sys.prefix + "/share/hypothesis", WORK + "/.hypothesis"
-    if os.path.isdir(made) and not os.path.lexists(place):
-        shutil.copytree(made, place)
+    place = WORK + "/.hypothesis"
+    if os.path.isdir(UNICODE_TABLES) and not os.path.lexists(place):
+        shutil.copytree(UNICODE_TABLES, place)
 
 
 class Settle:
@@ -168,7 +169,7 @@ class Loader:
 
     def load_hypothesis(self):
         """Its tables, and what it computes at the first use of a strategy."""
-        from hypothesis import given, settings, strategies
+        from hypothesis import configuration, given, settings, strategies
 
         @settings(database=None, deadline=None, max_examples=2)
         @given(strategies.text(), strategies.integers(), strategies.lists(strategies.booleans()))
@@ -176,7 +177,9 @@ class Loader:
             pass
 
         state = random.getstate()
+        configuration.set_hypothesis_home_dir(UNICODE_TABLES)
         nothing()
+        configuration.set_hypothesis_home_dir(None)
         random.setstate(state)
 
 
