@@ -24,7 +24,14 @@ nlohmann::json ReportJson(const ReplayReport& report) {
           {"agrees", report.agrees()},
           {"no_verdict",
            report.no_verdict.empty() ? nlohmann::json() : nlohmann::json(report.no_verdict)},
-          {"differences", report.differences}};
+          {"differences", report.differences},
+          {"wall_ms", report.wall_ms},
+          {"test_wall_ms", report.test_wall_ms}};
+}
+
+std::string Seconds(int64_t ms) {
+  const int64_t tenths = (ms + 50) / 100;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
 }
 
 void PrintReport(const ReplayReport& report) {
@@ -61,11 +68,13 @@ int RunReplay(const ReplayOptions& options) {
   nlohmann::json reports = nlohmann::json::array();
   int64_t done = 0;
   int64_t agreeing = 0;
+  int64_t wall_ms = 0;
+  int64_t test_wall_ms = 0;
   bool failed = false;
   for (const std::string& id : *ids) {
     const auto kept = FindKept(**store, id);
     Result<ReplayReport> report =
-        kept.ok() ? Replay(**store, **sandboxes, *kept, interrupt.token()) : kept.status();
+        kept.ok() ? Replay(**store, **sandboxes, *kept, clock, interrupt.token()) : kept.status();
     if (interrupt.interrupted()) break;
     if (!report.ok()) {
       Complain(id.substr(0, 12) + ": " + report.status().message());
@@ -73,6 +82,8 @@ int RunReplay(const ReplayOptions& options) {
       continue;
     }
     ++done;
+    wall_ms += report->wall_ms;
+    test_wall_ms += report->test_wall_ms;
     agreeing += report->agrees() ? 1 : 0;
     if (options.json) {
       reports.push_back(ReportJson(*report));
@@ -89,7 +100,8 @@ int RunReplay(const ReplayOptions& options) {
   if (options.json) {
     PrintOut(DumpJson(reports, true) + "\n");
   } else {
-    PrintOut(std::to_string(agreeing) + " of " + std::to_string(ids->size()) + " agree\n");
+    PrintOut(std::to_string(agreeing) + " of " + std::to_string(ids->size()) + " agree, in " +
+             Seconds(wall_ms) + " of which test runs " + Seconds(test_wall_ms) + "\n");
   }
   return failed || !all_agree ? kExitFailed : kExitDone;
 }
@@ -103,7 +115,7 @@ void AddReplay(Command root) {
   replay.Texts("id", options.ids, "ID", "Ids, or the first digits of them")
       .Flag("--all", options.all, "Every kept task")
       .Text("--where", options.where, "EXPR", "The kept tasks for which this holds; see list")
-      .Flag("--json", options.json, "Print an array: id, agrees, no_verdict, differences");
+      .Flag("--json", options.json, "Print an array: id, agrees, no_verdict, differences, times");
   AddStoreOption(replay, options.store);
   replay.Example("taskmint replay --all").Example("taskmint replay 3fa94c 77ab01").Action([] {
     return RunReplay(options);
