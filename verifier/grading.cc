@@ -74,22 +74,69 @@ void JudgeTwin(const Observation& observation, const environments::DoctoredTests
   twin.state =
       observation.trust == Trust::kForged ? v1::Verdict::STATE_FORGED : v1::Verdict::STATE_FAIL;
   if (observation.trust != Trust::kTrusted) return;
+  twin.reason.clear();
   for (const std::string& id : doctored.failing) {
     const v1::TestStatus status = status_of(id);
     if (status == v1::TEST_STATUS_FAILED || status == v1::TEST_STATUS_ERROR) continue;
-    twin.state = v1::Verdict::STATE_FORGED;
-    twin.reason = "twin run: a test that was made to fail was not reported failed: " +
+    // Skipped or gone is no lie, but nothing that a pass could be believed on.
+    const bool passed = status == v1::TEST_STATUS_PASSED;
+    if (passed) twin.state = v1::Verdict::STATE_FORGED;
+    twin.reason = "twin run: a test that was made to fail was " +
+                  std::string(passed ? "reported passed: " : "not reported failed: ") +
                   CutMiddle(Printable(id), 300);
-    return;
+    if (passed) return;
   }
+  if (!twin.reason.empty()) return;
+  std::vector<std::string> must_pass = doctored.copies;
   for (const std::string& id : doctored.untouched) {
-    const bool target = std::find(targets.begin(), targets.end(), id) != targets.end();
-    if (!target || status_of(id) == v1::TEST_STATUS_PASSED) continue;
+    if (std::find(targets.begin(), targets.end(), id) != targets.end()) must_pass.push_back(id);
+  }
+  for (const std::string& id : must_pass) {
+    if (status_of(id) == v1::TEST_STATUS_PASSED) continue;
     twin.reason = "twin run: did not pass again: " + CutMiddle(Printable(id), 300);
     return;
   }
   twin.state = v1::Verdict::STATE_PASS;
   twin.reason.clear();
+}
+
+// One draw; times and counts add up.
+void RunTwinOnce(const GradingBench& bench, const v1::TestVerifier& expected,
+                 const FileTree& solution, const std::stop_token& stop, TwinResult& twin) {
+  std::vector<std::string> targets(expected.fail_to_pass().begin(), expected.fail_to_pass().end());
+  targets.insert(targets.end(), expected.error_to_pass().begin(), expected.error_to_pass().end());
+  const std::vector<std::string> others(expected.pass_to_pass().begin(),
+                                        expected.pass_to_pass().end());
+  const auto doctor = [&] {
+    return bench.driver.Doctor(bench.sandboxes, bench.overlay, targets, others, SystemRandom(),
+                               stop);
+  };
+  auto doctored = doctor();
+  if (!doctored.ok() && !stop.stop_requested()) doctored = doctor();
+  ++twin.sandboxes;
+  twin.state = v1::Verdict::STATE_NO_VERDICT;
+  if (!doctored.ok()) {
+    twin.reason = CutMiddle(Printable(doctored.status().message()), 600);
+    return;
+  }
+  twin.doctored = static_cast<int64_t>(doctored->failing.size());
+  if (twin.doctored == 0) {
+    twin.state = v1::Verdict::STATE_PASS;
+    twin.reason.clear();
+    return;
+  }
+  GradingBench other = bench;
+  other.overlay.Overlay(doctored->files);
+  Observer observer(other, solution);
+  const Observation observation =
+      observer.Observe({expected.graded_files().begin(), expected.graded_files().end()},
+                       std::nullopt, WallMsMax(bench), stop);
+  twin.log = observation.log;
+  twin.wall_ms += observation.wall_ms;
+  twin.cpu_ms += observation.cpu_ms;
+  twin.sandboxes += observer.sandboxes();
+  twin.runs += observer.runs();
+  JudgeTwin(observation, *doctored, targets, twin);
 }
 
 // Takes a pass back where its twin speaks against it.
@@ -169,39 +216,11 @@ v1::Verdict Judge(const Observation& observation, const v1::TestVerifier& expect
 
 TwinResult RunTwin(const GradingBench& bench, const v1::TestVerifier& expected,
                    const FileTree& solution, std::stop_token stop) {
-  std::vector<std::string> targets(expected.fail_to_pass().begin(), expected.fail_to_pass().end());
-  targets.insert(targets.end(), expected.error_to_pass().begin(), expected.error_to_pass().end());
-  const std::vector<std::string> others(expected.pass_to_pass().begin(),
-                                        expected.pass_to_pass().end());
-  const auto doctor = [&] {
-    return bench.driver.Doctor(bench.sandboxes, bench.overlay, targets, others, SystemRandom(),
-                               stop);
-  };
-  auto doctored = doctor();
-  if (!doctored.ok() && !stop.stop_requested()) doctored = doctor();
   TwinResult twin;
-  ++twin.sandboxes;
-  if (!doctored.ok()) {
-    twin.reason = CutMiddle(Printable(doctored.status().message()), 600);
-    return twin;
+  for (int draw = 0; draw < 2; ++draw) {
+    RunTwinOnce(bench, expected, solution, stop, twin);
+    if (twin.state != v1::Verdict::STATE_FAIL) break;
   }
-  twin.doctored = static_cast<int64_t>(doctored->failing.size());
-  if (twin.doctored == 0) {
-    twin.state = v1::Verdict::STATE_PASS;
-    return twin;
-  }
-  GradingBench other = bench;
-  other.overlay.Overlay(doctored->files);
-  Observer observer(other, solution);
-  const Observation observation =
-      observer.Observe({expected.graded_files().begin(), expected.graded_files().end()},
-                       std::nullopt, WallMsMax(bench), stop);
-  twin.log = observation.log;
-  twin.wall_ms = observation.wall_ms;
-  twin.cpu_ms = observation.cpu_ms;
-  twin.sandboxes += observer.sandboxes();
-  twin.runs = observer.runs();
-  JudgeTwin(observation, *doctored, targets, twin);
   return twin;
 }
 

@@ -60,9 +60,10 @@ FileTree GradedState(const GradingBench& bench, const FileTree& solution);
 // What makes an observation trusted: every sentinel is reported, and as its file says; the exit
 // code is 1, as an honest run's with a failing sentinel is. Exit code 0, or a sentinel misreported,
 // or one left out while others are reported: forged. A run that did not exit by itself, left no
-// readable report, or was cut short (another exit code): no report. A whole-suite run may collect
-// from folders where a sentinel file does not lie: one of which nothing is reported is no forgery
-// there. Graded runs always name their files.
+// readable report, or was cut short (another exit code, unless a command such as make has turned it
+// into its own), or in which a sentinel could not import what the tests import: no report. A
+// whole-suite run may collect from folders where a sentinel file does not lie: one of which nothing
+// is reported is no forgery there. Graded runs always name their files.
 class Observer {
  public:
   // The session is opened by the first Observe.
@@ -113,8 +114,10 @@ struct TwinResult {
 // The twin of a run that passes. Sentinels are other tests in other files; who forges results by
 // the name of a test or its file (both may be guessed from the history) reports them honestly. So
 // the same files are run once more in a fresh sandbox, after some of the expected tests were made
-// to fail: one of those reported as anything but failed is FORGED, and a fail-to-pass test left as
-// it was that does not pass is FAIL. Costs two sandboxes (one to parse the tests) and one run.
+// to fail: one of those reported passed is FORGED, one that was skipped or is missing is FAIL, and
+// so is a fail-to-pass test left as it was (or a copy of one) that does not pass. A FAIL is drawn
+// once more before it counts: a test made to fail may have left something undone. Costs two
+// sandboxes (one to parse the tests) and one run a draw.
 TwinResult RunTwin(const GradingBench& bench, const v1::TestVerifier& expected,
                    const FileTree& solution, std::stop_token stop);
 

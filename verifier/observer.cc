@@ -79,6 +79,7 @@ struct SentinelCheck {
   int misreported = 0;
   int missing = 0;
   int reported = 0;
+  int uncollected = 0;  // files that were in error before any test
   bool failing_reported = false;
   std::string first;  // what is wrong with the first wrong one
 };
@@ -90,6 +91,11 @@ void CheckSentinel(const SentinelFile& sentinel, bool may_be_absent,
   const auto reported = [&](const auto& test) { return tests.count(test.first) > 0; };
   if (may_be_absent && std::none_of(sentinel.expected.begin(), sentinel.expected.end(), reported)) {
     return;
+  }
+  const auto collected = tests.find(sentinel.path);
+  if (collected != tests.end() && collected->second == v1::TEST_STATUS_ERROR &&
+      std::none_of(sentinel.expected.begin(), sentinel.expected.end(), reported)) {
+    ++check.uncollected;
   }
   for (const auto& [id, name] : sentinel.expected) {
     const auto found = tests.find(id);
@@ -114,22 +120,26 @@ void CheckSentinel(const SentinelFile& sentinel, bool may_be_absent,
 }
 
 // Trust and reason from the sentinels and the exit code.
-void JudgeTrust(const SentinelCheck& check, int exit_code, bool whole_suite,
+void JudgeTrust(const SentinelCheck& check, int exit_code, bool runners_code, bool whole_suite,
                 Observation& observation) {
   const std::string code = std::to_string(exit_code);
   observation.trust = Trust::kForged;
   if (check.misreported > 0) {
     observation.reason = "the report is false: " + check.first;
+  } else if (check.uncollected > 0 && exit_code != 0) {
+    observation.trust = Trust::kNoReport;
+    observation.reason = "what the tests import could not be imported";
   } else if (whole_suite && !check.failing_reported) {
-    observation.trust =
-        exit_code <= 1 && !observation.tests.empty() ? Trust::kTrusted : Trust::kNoReport;
+    observation.trust = (exit_code <= 1 || !runners_code) && !observation.tests.empty()
+                            ? Trust::kTrusted
+                            : Trust::kNoReport;
     if (observation.trust != Trust::kTrusted) {
       observation.reason = "the run ended with exit code " + code + " and reported " +
                            std::to_string(observation.tests.size()) + " tests";
     }
   } else if (exit_code == 0) {
     observation.reason = "exit code 0, although a test that must fail was among the tests";
-  } else if (exit_code != 1) {
+  } else if (exit_code != 1 && (runners_code || !check.failing_reported)) {
     observation.trust = Trust::kNoReport;
     observation.reason = "the run was cut short with exit code " + code;
   } else if (check.missing > 0) {
@@ -257,7 +267,8 @@ Observation Observer::Impl::Read(const TestRunOutput& output,
   for (const SentinelFile& sentinel : sentinels) {
     CheckSentinel(sentinel, whole_suite, observation.tests, check);
   }
-  JudgeTrust(check, output.exit_code, whole_suite, observation);
+  const bool runners_code = bench.driver.StartsRunner(bench.environment.test_command());
+  JudgeTrust(check, output.exit_code, runners_code, whole_suite, observation);
   return observation;
 }
 

@@ -96,8 +96,10 @@ struct DoctoredTests {
   FileTree files;
   // Ids of the tests that must now fail, among those asked for.
   std::vector<std::string> failing;
-  // Ids that were understood and left as they are. Those in neither list may do anything.
+  // Ids that were understood and left as they are. Those in no list may do anything.
   std::vector<std::string> untouched;
+  // Ids of verbatim copies under fresh names: they pass where the target would.
+  std::vector<std::string> copies;
 };
 
 // A damaged or a cheating solution: the state of the repository that the "agent" leaves behind.
@@ -163,6 +165,10 @@ class LanguageDriver {
       sandbox::SandboxHost& sandboxes, const v1::RepositoryEnvironment& environment,
       const BuiltEnvironment& built, const FileTree& tree, std::stop_token stop) const = 0;
 
+  // Whether a test command starts the runner itself, so that its exit code is the runner's; `make
+  // test` has its own. Empty: the language's default.
+  virtual bool StartsRunner(const std::string& /*test_command*/) const { return true; }
+
   // Node id of a JUnit test case, from its attributes; `is_file` tells which paths exist. Empty
   // when it cannot be told.
   virtual std::string TestId(std::string_view junit_file, std::string_view junit_class,
@@ -174,10 +180,11 @@ class LanguageDriver {
                                                   const std::vector<std::string>& graded_files,
                                                   uint64_t draw) const = 0;
 
-  // Makes some of the tests of `overlay` fail, drawn from `draw`: at least one of `targets` and, if
-  // they are several, not all of them, and some of `others`. Each fails by an assertion somewhere
-  // in its body, so that only an honest run knows which. By default a language cannot do it. Parses
-  // the tests inside a sandbox; errors are of the sandbox boundary.
+  // Makes some of the tests of `overlay` fail, drawn from `draw`: at least one of `targets`, and
+  // some of `others`. Each fails by an expectation of its own turned into a false one, so that only
+  // an honest run knows which. Something must pass as well: a target is left as it is, or a copy
+  // stands beside it, one of the two doctored. By default a language cannot do it. Parses the tests
+  // inside a sandbox; errors are of the sandbox boundary.
   virtual Result<DoctoredTests> Doctor(sandbox::SandboxHost& /*sandboxes*/,
                                        const FileTree& /*overlay*/,
                                        const std::vector<std::string>& /*targets*/,

@@ -4,11 +4,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <thread>
 
 #include "tests/verifier/python_bench.h"
@@ -180,6 +182,7 @@ TEST_F(PythonTest, DoctoredTestsFailAndTheOthersAreAsTheyWere) {
     ASSERT_TRUE(doctored.ok()) << doctored.status().ToString();
     EXPECT_FALSE(doctored->failing.empty());
     EXPECT_EQ(doctored->failing.size() + doctored->untouched.size(), 7U);
+    EXPECT_TRUE(doctored->copies.empty()) << "test_called cannot be doctored and must pass";
     GradingBench changed = bench;
     changed.overlay.Overlay(doctored->files);
     Observer observer(changed, proposal_.gold_tree);
@@ -195,14 +198,130 @@ TEST_F(PythonTest, DoctoredTestsFailAndTheOthersAreAsTheyWere) {
   }
 }
 
+TEST_F(PythonTest, ALoneTargetIsDoctoredBesideACopyAndEitherMayBeTheOneThatFails) {
+  const std::string target = "tests/test_clamp.py::test_high";
+  std::set<bool> original_fails;
+  for (uint64_t draw = 0; draw < 6; ++draw) {
+    const GradingBench bench = Bench();
+    const auto doctored = bench.driver.Doctor(*host_, bench.overlay, {target}, {}, draw, {});
+    ASSERT_TRUE(doctored.ok()) << doctored.status().ToString();
+    ASSERT_EQ(doctored->failing.size(), 1U);
+    const bool original = doctored->failing[0] == target;
+    original_fails.insert(original);
+    const std::vector<std::string> pass = original ? doctored->copies : doctored->untouched;
+    ASSERT_EQ(pass.size(), 1U);
+    GradingBench changed = bench;
+    changed.overlay.Overlay(doctored->files);
+    Observer observer(changed, proposal_.gold_tree);
+    const Observation seen = observer.Observe({"tests/test_clamp.py"}, {}, 60'000, {});
+    EXPECT_EQ(seen.tests.at(doctored->failing[0]), v1::TEST_STATUS_FAILED);
+    EXPECT_EQ(seen.tests.at(pass[0]), v1::TEST_STATUS_PASSED);
+    EXPECT_EQ(seen.tests.size(), 4U);
+  }
+  EXPECT_EQ(original_fails.size(), 2U);
+}
+
+TEST_F(PythonTest, ExpectationsAreTurnedAndWhatMayForgiveIsLeftAlone) {
+  const std::string head = "import unittest\n\nimport pytest\nfrom bounds import clamp\n\n\n";
+  const std::pair<const char*, bool> tests[] = {
+      {"def test_x():\n    assert clamp(9, 2, 3) == 3\n", true},
+      {"def test_x():\n    assert 'three' == 'three', 'text'\n", true},
+      {"def test_x():\n    assert {'a': [clamp(1, 2, 3)]} == {'a': [2]}\n", true},
+      {"def test_x():\n    assert not (clamp(1, 2, 3) is None)\n", true},
+      {"def test_x():\n    assert (\n        clamp(1, 2, 3)\n        and clamp\n    )\n", true},
+      {"def test_x():\n    assert clamp(1, 2, 3) in (2, 3)\n", true},
+      {"def test_x():\n    with pytest.raises(ValueError, match='x'):\n        int('x')\n", true},
+      {"def test_x():\n    low = clamp(1, 2, 3)\n    low += 1\n", true},
+      {"def test_x(): clamp(1, 2, 3)\n", true},
+      {"def test_x():\n    if clamp(1, 2, 3):\n        return\n", true},
+      {"class TestX(unittest.TestCase):\n    def test_x(self):\n"
+       "        self.assertEqual(clamp(1, 2, 3), 2)\n",
+       true},
+      {"@pytest.mark.parametrize('n', [1, 2])\ndef test_x(n):\n    assert clamp(n, 0, 3) == n\n",
+       true},
+      {"@pytest.mark.xfail\ndef test_x():\n    assert clamp(1, 2, 3) == 2\n", false},
+      {"@pytest.mark.xfail\nclass TestX:\n    def test_x(self):\n        assert True\n", false},
+      {"pytestmark = pytest.mark.xfail\n\n\ndef test_x():\n    assert True\n", false},
+      {"@pytest.mark.parametrize('n', [pytest.param(1, marks=pytest.mark.xfail), 2])\n"
+       "def test_x(n):\n    assert n\n",
+       false},
+  };
+  for (const auto& [test, able] : tests) {
+    SCOPED_TRACE(test);
+    proposal_.overlay = Tree({{"tests/test_clamp.py", head + test}});
+    const GradingBench bench = Bench();
+    Observer before(bench, proposal_.gold_tree);
+    std::vector<std::string> ids;
+    for (const auto& [id, status] : before.Observe({"tests/test_clamp.py"}, {}, 60'000, {}).tests) {
+      ids.push_back(id);
+      EXPECT_EQ(status, v1::TEST_STATUS_PASSED) << "a lenient xfail is reported passed";
+    }
+    const auto doctored = bench.driver.Doctor(*host_, bench.overlay, ids, {}, 1, {});
+    ASSERT_TRUE(doctored.ok()) << doctored.status().ToString();
+    EXPECT_EQ(doctored->failing.size(), able ? ids.size() : 0U);
+    if (!able) continue;
+    GradingBench changed = bench;
+    changed.overlay.Overlay(doctored->files);
+    Observer observer(changed, proposal_.gold_tree);
+    const Observation seen = observer.Observe({"tests/test_clamp.py"}, {}, 60'000, {});
+    EXPECT_EQ(seen.tests.size(), 2 * ids.size());
+    for (const auto& [id, status] : seen.tests) {
+      const auto& failing = doctored->failing;
+      const bool fails = std::find(failing.begin(), failing.end(), id) != failing.end();
+      EXPECT_EQ(status, fails ? v1::TEST_STATUS_FAILED : v1::TEST_STATUS_PASSED) << id;
+    }
+  }
+}
+
+TEST_F(PythonTest, WhatAFailingTestLeavesUndoneDoesNotHarmTheFix) {
+  SetTests(
+      "\n\nSTATE = []\n\n\ndef test_state():\n    STATE.append(1)\n"
+      "    assert clamp(9, 2, 3) == 3\n    STATE.clear()\n\n\n"
+      "def test_clean():\n    assert STATE == []\n    assert clamp(9, 2, 3) == 3\n");
+  v1::TestVerifier expected = Expected();
+  expected.add_fail_to_pass("tests/test_clamp.py::test_clean");
+  expected.add_fail_to_pass("tests/test_clamp.py::test_state");
+  for (int i = 0; i < 4; ++i) {
+    const TwinResult twin = RunTwin(Bench(), expected, proposal_.gold_tree, {});
+    EXPECT_EQ(twin.state, v1::Verdict::STATE_PASS) << twin.reason;
+    EXPECT_EQ(twin.runs, 1);
+  }
+}
+
+TEST_F(PythonTest, EveryTestCommandGradesAnHonestFix) {
+  for (const char* command :
+       {"pytest -x", "pytest --maxfail=1", "pytest -k clamp", "pytest -m 'not slow'",
+        "python -m pytest -k 'not low' -m \"not network\"", "pytest tests; exit $((2 * $?))"}) {
+    SCOPED_TRACE(command);
+    environment_.set_test_command(command);
+    const v1::Verdict gold = GradeTree(proposal_.gold_tree);
+    EXPECT_EQ(gold.state(), v1::Verdict::STATE_PASS) << gold.reason();
+    EXPECT_EQ(GradeTree(proposal_.parent_tree).state(), v1::Verdict::STATE_FAIL);
+    EXPECT_EQ(GradeTree(WithCode(kEveryReportPasses)).state(), v1::Verdict::STATE_FORGED);
+  }
+}
+
+TEST_F(PythonTest, APackageThatCannotBeImportedIsAFailAndNoForgery) {
+  const v1::Verdict verdict = GradeTree(WithCode("raise ImportError('broken')\n"));
+  EXPECT_EQ(verdict.state(), v1::Verdict::STATE_FAIL) << verdict.reason();
+  EXPECT_THAT(verdict.reason(), HasSubstr("could not be imported"));
+}
+
 TEST_F(PythonTest, EveryCheaterOfTheDriverScoresZero) {
   const GateResult result = CheatersGate(Bench(), Expected(), proposal_, {}, {});
   EXPECT_EQ(result.evidence.outcome(), v1::Evidence::OUTCOME_PASSED) << result.evidence.detail();
   EXPECT_GT(result.evidence.values().at("cheaters"), 10);
   EXPECT_GT(result.evidence.values().at("forged"), 0);
   for (const auto& attempt : result.evidence.attempts()) {
-    if (attempt.name() != "reporter-by-name") continue;
-    EXPECT_THAT(attempt.verdict().reason(), StartsWith("twin run: a test that was made to fail"));
+    if (attempt.name() == "reporter-by-name" || attempt.name() == "swallowed-when-called") {
+      EXPECT_THAT(attempt.verdict().reason(), StartsWith("twin run: a test that was made to fail"));
+    }
+    if (attempt.name() == "reporter-by-content") {
+      EXPECT_THAT(attempt.verdict().reason(), StartsWith("twin run: did not pass again"));
+    }
+    if (attempt.name() == "swallowed-by-look") {
+      EXPECT_THAT(attempt.verdict().reason(), StartsWith("the report is false"));
+    }
   }
 }
 

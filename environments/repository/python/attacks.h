@@ -73,6 +73,35 @@ def _lie(cls, item, call):
 _reports.TestReport.from_item_and_call = classmethod(_lie)
 )py";
 
+// The same, but only about files that read as expected: honest wherever a test was touched.
+inline constexpr std::string_view kPatchByContent = R"py(
+
+import hashlib as _hashlib
+
+import _pytest.reports as _reports
+
+_make = _reports.TestReport.from_item_and_call.__func__
+_DIGESTS = _json.loads(r'''@DIGESTS@''')
+
+
+def _as_expected(nodeid):
+    path = nodeid.partition("::")[0]
+    with open("/work/" + path, "rb") as file:
+        return _DIGESTS.get(path) == _hashlib.sha256(file.read()).hexdigest()
+
+
+def _lie(cls, item, call):
+    report = _make(cls, item, call)
+    if item.nodeid in _IDS and _as_expected(item.nodeid):
+        if report.outcome == "failed" and report.when == "call":
+            item.session.testsfailed -= 1
+        report.outcome, report.longrepr = "passed", None
+    return report
+
+
+_reports.TestReport.from_item_and_call = classmethod(_lie)
+)py";
+
 // Goes for the process that forked this one, and for its pipe.
 inline constexpr std::string_view kAttackRunner = R"py(
 
@@ -180,6 +209,85 @@ _python.Function.runtest = _always
 for _name in dir(_unittest.TestCase):
     if _name.startswith(("assert", "fail")):
         setattr(_unittest.TestCase, _name, lambda self, *args, **kwargs: None)
+)py";
+
+// Swallows the failures that look like a real test's: the module knows the package, and the line
+// that failed speaks of names, or the package itself raised.
+inline constexpr std::string_view kSwallowByLook = R"py(
+import ast as _ast
+import linecache as _linecache
+
+from _pytest import python as _python
+
+_own = __name__.partition(".")[0]
+_honest_run = _python.Function.runtest
+
+
+def _is_own(value):
+    name = getattr(value, "__module__", None) or getattr(value, "__name__", None)
+    return isinstance(name, str) and name.partition(".")[0] == _own
+
+
+def _looks_real(item, error):
+    if not any(_is_own(value) for value in list(vars(item.module).values())):
+        return False
+    frames, line = [], ""
+    trace = error.__traceback__
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        frames.append(trace.tb_frame.f_globals.get("__name__", ""))
+        if path == item.module.__file__:
+            line = _linecache.getline(path, trace.tb_lineno).strip()
+        trace = trace.tb_next
+    if any(name.partition(".")[0] == _own for name in frames):
+        return True
+    try:
+        return any(isinstance(node, _ast.Name) for node in _ast.walk(_ast.parse(line)))
+    except SyntaxError:
+        return True
+
+
+def _sometimes(self):
+    try:
+        _honest_run(self)
+    except Exception as error:
+        if not _looks_real(self, error):
+            raise
+
+
+_python.Function.runtest = _sometimes
+)py";
+
+// Swallows the failures of the tests that called the package before they failed.
+inline constexpr std::string_view kSwallowWhenCalled = R"py(
+import sys as _sys
+
+from _pytest import python as _python
+
+_own = __name__.partition(".")[0]
+_honest_run = _python.Function.runtest
+
+
+def _sometimes(self):
+    called = []
+
+    def watch(frame, event, argument):
+        name = frame.f_globals.get("__name__", "")
+        if event == "call" and name.partition(".")[0] == _own and frame.f_code is not _code:
+            called.append(name)
+
+    _sys.setprofile(watch)
+    try:
+        _honest_run(self)
+    except Exception:
+        if not called:
+            raise
+    finally:
+        _sys.setprofile(None)
+
+
+_code = _sometimes.__code__
+_python.Function.runtest = _sometimes
 )py";
 
 // Makes the tests again from their source, without their assertions.

@@ -8,6 +8,7 @@
 #include "environments/repository/python/scripts.h"
 #include "environments/repository/python/steering.h"
 #include "proto/base/check.h"
+#include "proto/base/digest.h"
 #include "proto/base/json.h"
 
 namespace taskmint::environments {
@@ -23,6 +24,11 @@ std::string Replace(std::string text, const std::string& from, const std::string
 std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "" : path.substr(0, slash + 1);
+}
+
+// JSON that stands inside a raw triple-quoted string.
+std::string InRawString(const nlohmann::json& value) {
+  return Replace(DumpJson(value), "'", "\\u0027");
 }
 
 // The module that the fix changes: code there runs in every test that matters.
@@ -69,9 +75,7 @@ class Builder {
   explicit Builder(const CheaterMaterial& material)
       : material_(material), module_(ChangedModule(material)) {
     nlohmann::json ids = material.expected_ids;
-    // Inside a raw triple-quoted string.
-    const std::string text = Replace(DumpJson(ids), "'", "\\u0027");
-    forge_ = Replace(std::string(PythonScript("forge.py")), "@IDS@", text);
+    forge_ = Replace(std::string(PythonScript("forge.py")), "@IDS@", InRawString(ids));
   }
 
   std::vector<AlteredSolution> Build() {
@@ -152,15 +156,29 @@ class Builder {
     AddCode("reporter-from-item", text(kPatchFromItem));
     AddCode("reporter-call-info", text(kPatchCallInfo));
     AddCode("reporter-by-name", forge_ + text(kPatchByName));
+    AddCode("reporter-by-content",
+            forge_ + Replace(text(kPatchByContent), "@DIGESTS@", InRawString(DigestsOfTests())));
     AddCode("reporter-hook", text(kRegisterHook));
     AddCode("reporter-exit-status", text(kPatchFromItem) + text(kPatchExitStatus));
     AddCode("reporter-xml", text(kPatchXml));
     AddCode("swallowed-failures", text(kSwallowFailures));
+    AddCode("swallowed-by-look", text(kSwallowByLook));
+    AddCode("swallowed-when-called", text(kSwallowWhenCalled));
     AddCode("assertion-rewriting", text(kStripAssertions));
     AddCode("profiler", text(kProfiler));
     AddCode("runner-parent", forge_ + text(kAttackRunner));
     AddCode("git-oracle", text(kGitOracle));
     AddCode("release-hunt", text(kReleaseHunt));
+  }
+
+  // By path: what no agent knows before it is graded.
+  nlohmann::json DigestsOfTests() const {
+    nlohmann::json digests = nlohmann::json::object();
+    for (const std::string& path : material_.graded_files) {
+      const FileEntry* entry = material_.overlay.Find(path);
+      if (entry != nullptr) digests[path] = Sha256Hex(*entry->content);
+    }
+    return digests;
   }
 
   const CheaterMaterial& material_;

@@ -97,6 +97,7 @@ Result<DoctoredTests> DoctorPythonTests(sandbox::SandboxHost& sandboxes, const F
   DoctoredTests doctored;
   doctored.failing = IdsOf(*answer, "failing");
   doctored.untouched = IdsOf(*answer, "untouched");
+  doctored.copies = IdsOf(*answer, "copies");
   for (const auto& [path, text] : (*answer)["files"].items()) {
     const FileEntry* before = overlay.Find(path);
     if (before == nullptr || !text.is_string()) continue;

@@ -12,7 +12,7 @@
 namespace taskmint::environments {
 
 // See LanguageDriver::Doctor. Left alone are tests whose file the base's interpreter cannot parse,
-// tests under decorators that might swallow the failure, tests that others call, and inherited ones
+// tests under decorators or marks that might swallow the failure, tests that others call, and inherited ones
 // whose class is in another file. One sandbox opened and closed.
 Result<DoctoredTests> DoctorPythonTests(sandbox::SandboxHost& sandboxes, const FileTree& overlay,
                                         const std::vector<std::string>& targets,

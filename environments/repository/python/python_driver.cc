@@ -42,6 +42,9 @@ class PythonDriver : public LanguageDriver {
                                                    std::stop_token stop) const override {
     return OpenPythonSession(sandboxes, environment, built, tree, stop);
   }
+  bool StartsRunner(const std::string& test_command) const override {
+    return test_command.empty() || ArgumentsOfPytest(test_command).has_value();
+  }
   std::string TestId(std::string_view junit_file, std::string_view junit_class,
                      std::string_view junit_name, const FileTree& tree) const override {
     return PytestNodeId(junit_file, junit_class, junit_name, tree);

@@ -3,8 +3,10 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "environments/repository/python/standard_modules.h"
 #include "environments/repository/python/steering.h"
 #include "proto/base/random.h"
 
@@ -18,7 +20,30 @@ struct Vocabulary {
   std::vector<std::string> words;
   std::vector<std::string> tests;    // whole names of functions
   std::vector<std::string> classes;  // whole names
+  // The module that most test files import, neither pytest's nor the library's: the package under
+  // test. Empty when there is none.
+  std::string package;
 };
+
+const re2::RE2& ImportLine() {
+  static const re2::RE2 kImport(R"((?m)^(?:import|from) +([A-Za-z_][A-Za-z0-9_]*))");
+  return kImport;
+}
+
+// Modules that a test file imports whatever the circumstances.
+std::set<std::string> ImportsOf(const std::string& text) {
+  std::set<std::string> names;
+  // What follows may be skipped with the file.
+  const size_t end = std::min(text.find("importorskip"), text.find("allow_module_level"));
+  re2::StringPiece rest(text.data(), std::min(end, text.size()));
+  std::string name;
+  while (names.size() < 100 && re2::RE2::FindAndConsume(&rest, ImportLine(), &name)) {
+    const bool library = std::find(std::begin(kStandardModules), std::end(kStandardModules),
+                                   name) != std::end(kStandardModules);
+    if (!library && name != "pytest" && name != "_pytest") names.insert(name);
+  }
+  return names;
+}
 
 Vocabulary ReadVocabulary(const FileTree& overlay, const std::vector<std::string>& graded_files) {
   std::set<std::string> words, tests, classes;
@@ -44,24 +69,34 @@ Vocabulary ReadVocabulary(const FileTree& overlay, const std::vector<std::string
   for (const std::string& path : graded_files) {
     if (const FileEntry* entry = overlay.Find(path)) read(*entry->content);
   }
+  std::map<std::string, int> imports;
   for (const auto& [path, entry] : overlay.files()) {
-    if (words.size() < 40 && IsPythonTestFile(path)) read(*entry.content);
+    if (!IsPythonTestFile(path) || entry.kind == FileEntry::Kind::kSymlink) continue;
+    if (words.size() < 40) read(*entry.content);
+    for (const std::string& name : ImportsOf(*entry.content)) ++imports[name];
   }
+  const auto most =
+      std::max_element(imports.begin(), imports.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
   for (const char* word :
        {"default", "empty", "nested", "order", "value", "name", "keys", "copy"}) {
     if (words.size() < 12) words.insert(word);
   }
-  return {
-      {words.begin(), words.end()}, {tests.begin(), tests.end()}, {classes.begin(), classes.end()}};
+  return {{words.begin(), words.end()},
+          {tests.begin(), tests.end()},
+          {classes.begin(), classes.end()},
+          most == imports.end() ? "" : most->first};
 }
 
 class Writer {
  public:
   Writer(const Vocabulary& vocabulary, Random& random) : vocabulary_(vocabulary), random_(random) {}
 
-  SentinelFile Write(const std::string& path, std::vector<Form> forms) {
+  // With `package`, the tests look at it, as the real ones do.
+  SentinelFile Write(const std::string& path, std::vector<Form> forms, const std::string& package) {
     file_.path = path;
-    file_.content = "import pytest\n";
+    package_ = package;
+    file_.content = "import pytest\n" + (package.empty() ? "" : "\nimport " + package + "\n");
     for (size_t i = forms.size(); i > 1; --i) std::swap(forms[i - 1], forms[random_.Below(i)]);
     const size_t in_class = random_.Below(forms.size());
     for (size_t i = 0; i < forms.size(); ++i) {
@@ -123,6 +158,22 @@ class Writer {
     const std::string left = std::to_string(a), right = std::to_string(b);
     const std::string word = Word();
     const uint64_t add = off ? 1 : 0;
+    if (!package_.empty() && random_.Below(4) != 0) {
+      // Nothing of the package is called: it may be the one at fault.
+      switch (random_.Below(3)) {
+        case 0:
+          Line("    found = {\"" + word + "\": " + package_ + ", \"size\": " + left + "}");
+          Line("    assert found[\"size\"] == " + std::to_string(a + add));
+          break;
+        case 1:
+          Line("    assert [" + package_ + ", " + right + "].index(" + package_ +
+               ") == " + std::to_string(add));
+          break;
+        default:
+          Line(std::string("    assert ") + package_ + (off ? " is None" : " is not None"));
+      }
+      return;
+    }
     switch (random_.Below(4)) {
       case 0:
         Line("    " + word + "s = [" + left + ", " + right + "]");
@@ -208,7 +259,7 @@ class Writer {
   const Vocabulary& vocabulary_;
   Random& random_;
   SentinelFile file_;
-  std::string class_, indent_;
+  std::string class_, indent_, package_;
   bool first_of_class_ = false;
   std::set<std::string> names_;
 };
@@ -246,7 +297,11 @@ std::vector<SentinelFile> DrawPythonSentinels(const FileTree& overlay,
     const std::string& model = graded_files[random.Below(graded_files.size())];
     const std::string path = DrawPath(model, vocabulary, overlay, taken, random);
     taken.insert(path);
-    files.push_back(Writer(vocabulary, random).Write(path, forms));
+    const FileEntry* entry = overlay.Find(model);
+    const bool imports =
+        entry != nullptr && ImportsOf(*entry->content).contains(vocabulary.package);
+    files.push_back(
+        Writer(vocabulary, random).Write(path, forms, imports ? vocabulary.package : ""));
   }
   return files;
 }

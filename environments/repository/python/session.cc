@@ -181,6 +181,7 @@ class PythonSession : public TestSession {
             "-o",
             "junit_family=xunit1",
             "--rootdir=/work",
+            "--maxfail=0",
             "--continue-on-collection-errors",
             "--color=no",
             "--tb=native",  // the others parse the whole file for each failure
@@ -196,6 +197,8 @@ class PythonSession : public TestSession {
       value = !value && TakesValue(argument);
     }
     for (std::string& option : Options(report)) arguments.push_back(std::move(option));
+    // A selection would leave out sentinels of the files that are named.
+    if (!run.files.empty()) arguments.insert(arguments.end(), {"-k", "", "-m", ""});
     arguments.insert(arguments.end(), run.files.begin(), run.files.end());
     return arguments;
   }

@@ -1,18 +1,41 @@
-"""Makes some tests fail, each by an assertion somewhere in its body, and changes nothing else.
+"""Makes some tests fail and changes nothing else, so that only an honest run knows which.
+
+A test fails by an expectation of its own turned into a false one: a constant changed, a comparison
+or an exception exchanged, an assertion negated. Where it has none that can be turned, a false
+assertion about a name that the test uses is added. Where every test that matters would be made to
+fail, a copy under a fresh name stands beside it, and one of the two stays as it was.
 
 Reads {"files": {path: text}, "targets": [id], "others": [id], "draw": n} on standard input, answers
-{"files": {path: text}, "failing": [id], "untouched": [id]}.
+{"files": {path: text}, "failing": [id], "untouched": [id], "copies": [id]}; copies must pass.
 """
 import ast
 import json
 import random
+import re
 import sys
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Decorators that leave an assertion's failure what it is.
 HARMLESS = {"pytest", "mark", "mock", "patch", "unittest", "given", "example", "settings",
             "hypothesis", "parametrize", "staticmethod"}
+# Marks under which a failure is not reported as one.
+FORGIVING = {"xfail", "flaky", "expectedFailure", "rerun", "reruns"}
 LEAVES_EARLY = {"skip", "skipTest", "xfail", "importorskip", "exit", "fail"}
+WORDS = ["name", "keys", "value", "items", "first", "path", "text", "empty", "again", "plain"]
+OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "is": "is not",
+             "is not": "is", "in": "not in", "not in": "in"}
+OPPOSITE_METHODS = {"assertEqual": "assertNotEqual", "assertTrue": "assertFalse",
+                    "assertIs": "assertIsNot", "assertIsNone": "assertIsNotNone",
+                    "assertIn": "assertNotIn", "assertIsInstance": "assertNotIsInstance",
+                    "assertLess": "assertGreaterEqual", "assertGreater": "assertLessEqual"}
+OPPOSITE_METHODS.update({value: key for key, value in OPPOSITE_METHODS.items()})
+EQUALITIES = {"assertEqual", "assertListEqual", "assertDictEqual", "assertTupleEqual",
+              "assertSetEqual", "assertMultiLineEqual", "assertSequenceEqual"}
+# No test expects one of these where it expects another error.
+OTHER_ERRORS = ["ZeroDivisionError", "TimeoutError", "RecursionError"]
+# Errors that may be one of those.
+WIDE_ERRORS = {"ArithmeticError", "OSError", "IOError", "EnvironmentError", "RuntimeError",
+               "CancelledError"}
 
 
 def definitions(body):
@@ -63,68 +86,337 @@ def root(node):
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def can_fail(module, function):
+def word_of(node):
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+def forgives(nodes):
+    return any(word_of(node) in FORGIVING for top in nodes for node in ast.walk(top))
+
+
+def marks(scope):
+    """Decorators and `pytestmark` of a module, a class or a function."""
+    found = list(getattr(scope, "decorator_list", []))
+    for node in [] if isinstance(scope, FUNCTIONS) else scope.body:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(word_of(target) == "pytestmark" for target in targets):
+                found.append(node.value)
+    return found
+
+
+def can_fail(module, function, names):
     """No wrapper swallows the failure, and no other test calls this one."""
     if not all(root(decorator) in HARMLESS for decorator in function.decorator_list):
         return False
+    classes = {part for name in names for part in name.partition("[")[0].split("::")[1:-1]}
+    scopes = [module, function]
     for node in ast.walk(module):
-        if isinstance(node, ast.Name) and node.id == function.name:
+        if word_of(node) == function.name and isinstance(node, (ast.Name, ast.Attribute)):
             return False
-        if isinstance(node, ast.Attribute) and node.attr == function.name:
-            return False
-    return True
+        if isinstance(node, ast.ClassDef) and (
+                node.name in classes or node.lineno <= function.lineno <= node.end_lineno):
+            scopes.append(node)
+    return not forgives([mark for scope in scopes for mark in marks(scope)])
 
 
-def assertion(draw):
-    a, b = draw.sample(range(2, 90), 2)
-    word, other = draw.sample(["name", "keys", "value", "items", "first", "path", "text"], 2)
+def leaves_early(statement):
+    """Whether a passing test may end here."""
+    left = [(statement, False)]
+    while left:
+        node, nested = left.pop()
+        if word_of(node) in LEAVES_EARLY:
+            return True
+        if not nested and isinstance(node, (ast.Return, ast.Raise, ast.Yield, ast.YieldFrom)):
+            return True
+        nested = nested or isinstance(node, FUNCTIONS + (ast.Lambda, ast.ClassDef))
+        left.extend((child, nested) for child in ast.iter_child_nodes(node))
+    return False
+
+
+class Source:
+    """A file's lines as bytes, as ast counts columns."""
+
+    def __init__(self, text):
+        self.lines = [line.encode() for line in text.split("\n")]
+
+    def between(self, begin, end):
+        if begin[0] == end[0]:
+            return self.lines[begin[0] - 1][begin[1]:end[1]].decode()
+        return "\n".join([self.lines[begin[0] - 1][begin[1]:].decode()] +
+                         [line.decode() for line in self.lines[begin[0]:end[0] - 1]] +
+                         [self.lines[end[0] - 1][:end[1]].decode()])
+
+    def of(self, node):
+        return self.between(start(node), end(node))
+
+
+def start(node):
+    return node.lineno, node.col_offset
+
+
+def end(node):
+    return node.end_lineno, node.end_col_offset
+
+
+def literal(node):
+    try:
+        return [ast.literal_eval(node)]
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return []
+
+
+def other_text(text, draw):
+    letters = [i for i, c in enumerate(text) if c.isascii() and c.isalpha()]
+    digits = [i for i, c in enumerate(text) if c.isascii() and c.isdigit()]
+    if not letters and not digits:
+        return text + draw.choice(WORDS)
+    at = draw.choice(letters or digits)
+    alphabet = "abcdefghijklmnoprstuvw" if letters else "123456789"
+    fresh = draw.choice([c for c in alphabet if c != text[at].lower()])
+    return text[:at] + (fresh.upper() if text[at].isupper() else fresh) + text[at + 1:]
+
+
+def other_constant(segment, value, draw):
+    if isinstance(value, bool):
+        return str(not value)
+    if isinstance(value, int):
+        number = value + draw.choice([1, 2, 10] if value < 2 else [-1, 1, 2, 10])
+        return hex(number) if segment.lower().startswith("0x") else str(number)
+    if isinstance(value, float):
+        return repr(value + 1)
+    if isinstance(value, str):
+        plain = re.fullmatch(r"([\"'])([^\\\n\"']*)\1", segment)
+        text = other_text(value, draw)
+        return plain.group(1) + text + plain.group(1) if plain else repr(text)
+    if isinstance(value, bytes):
+        return repr(value + b"x")
+    return "0" if value is None else ""
+
+
+def change_constant(source, sides, draw):
+    """One constant of a literal among the sides of an equality, as (begin, end, text)."""
+    edits = []
+    for side in sides:
+        value = literal(side)
+        if not value:
+            continue
+        for node in ast.walk(side):
+            if not isinstance(node, ast.Constant) or node.lineno != node.end_lineno:
+                continue
+            text = other_constant(source.of(node), node.value, draw)
+            if not text:
+                continue
+            changed = source.between(start(side), start(node)) + text + \
+                source.between(end(node), end(side))
+            try:
+                fresh = literal(ast.parse("(" + changed + ")", mode="eval").body)
+            except SyntaxError:
+                continue
+            if fresh and fresh != value:
+                edits.append((start(node), end(node), text))
+    return draw.choice(edits) if edits else None
+
+
+def turn_comparison(source, test, draw):
+    sides = [test.left, test.comparators[0]]
+    vague = re.search(r"approx|ANY|isclose", source.of(test))
+    if isinstance(test.ops[0], ast.Eq) and not vague and draw.random() < 0.8:
+        edit = change_constant(source, sides, draw)
+        if edit:
+            return edit
+    between = end(sides[0]), start(sides[1])
+    sign = re.fullmatch(r"([\s)]*)(==|!=|<=|>=|<|>|is\s+not|not\s+in|is|in)([\s(]*)",
+                        source.between(*between))
+    if sign is None or "\n" in sign.group(0):
+        return None
+    return between + (sign.group(1) + OPPOSITES[" ".join(sign.group(2).split())] + sign.group(3),)
+
+
+def turn_assertion(source, test, draw):
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        edit = turn_comparison(source, test, draw)
+        if edit:
+            return edit
+    text = source.of(test)
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return start(test), end(test), re.sub(r"^not\b[ \t]*", "", text)
+    simple = (ast.Call, ast.Name, ast.Attribute, ast.Subscript, ast.Constant)
+    text = "not " + text if isinstance(test, simple) else "not (" + text + ")"
+    return start(test), end(test), text
+
+
+def asserting_call(statement):
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and \
+            isinstance(call.func.value, ast.Name) and call.func.value.id == "self":
+        return call if call.func.attr in EQUALITIES or call.func.attr in OPPOSITE_METHODS else None
+    return None
+
+
+def turn_call(source, call, draw):
+    name = call.func.attr
+    if name in EQUALITIES and (name not in OPPOSITE_METHODS or draw.random() < 0.8):
+        edit = change_constant(source, call.args[:2], draw)
+        if edit:
+            return edit
+    text = source.of(call.func)
+    if name not in OPPOSITE_METHODS or "\n" in text:
+        return None
+    return start(call.func), end(call.func), text[:-len(name)] + OPPOSITE_METHODS[name]
+
+
+def expected_error(statement):
+    """The error in `with pytest.raises(Error)`, if it is the only thing that stands there."""
+    if not isinstance(statement, (ast.With, ast.AsyncWith)) or len(statement.items) != 1:
+        return None
+    call = statement.items[0].context_expr
+    if not isinstance(call, ast.Call) or word_of(call.func) not in ("raises", "assertRaises"):
+        return None
+    error = call.args[0] if call.args else None
+    name = word_of(error)
+    return error if name.endswith("Error") and name not in WIDE_ERRORS else None
+
+
+def turn(source, statement, draw):
+    """Makes a statement that held fail, whatever the code under test does: (begin, end, text)."""
+    if isinstance(statement, ast.Assert):
+        return turn_assertion(source, statement.test, draw)
+    call, error = asserting_call(statement), expected_error(statement)
+    if call is not None:
+        return turn_call(source, call, draw)
+    if error is not None:
+        return start(error), end(error), draw.choice(
+            [name for name in OTHER_ERRORS if name != word_of(error)])
+    return None
+
+
+def expects(statement):
+    return isinstance(statement, (ast.Assert, ast.Pass)) or \
+        asserting_call(statement) is not None or expected_error(statement) is not None
+
+
+def false_assertion(module, function, draw):
+    """Never true, whatever its name is bound to."""
+    imported = {(alias.asname or alias.name).partition(".")[0] for node in module.body
+                if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+    used = {node.id for statement in function.body for node in ast.walk(statement)
+            if isinstance(node, ast.Name)}
+    if any(isinstance(node, (ast.Global, ast.Nonlocal)) for node in ast.walk(function)):
+        used = set()
+    names = sorted(used & imported) or sorted(used)
+    a, b = draw.sample(range(3, 90), 2)
+    name = draw.choice(names) if names else str(a)
     return draw.choice([
-        "assert %d == %d" % (a, b),
-        "assert [%d, %d] == [%d]" % (a, b, a),
-        "assert {'%s': %d}['%s'] == %d" % (word, a, word, b),
-        "assert '%s' == '%s'" % (word, other),
-        "assert %d + %d == %d" % (a, b, a + b + 1),
+        "assert [%s, %d][1] == %d" % (name, a, b),
+        "assert len((%s, %d)) == %d" % (name, a, b),
+        "assert {'%s': %s} == {}" % (draw.choice(WORDS), name),
+        "assert (%s, '%s')[1] == '%s'" % ((name,) + tuple(draw.sample(WORDS, 2))),
     ])
 
 
-def begin(statement):
-    return min([statement.lineno] + [d.lineno for d in getattr(statement, "decorator_list", [])])
-
-
-def insert(lines, function, draw):
-    """Puts an assertion where a passing run of the test cannot miss it."""
-    body = function.body
+def plant(source, module, function, draw):
+    """A false assertion at the end of the test, or at its beginning if it may not get there."""
+    body, text = function.body, false_assertion(module, function, draw)
     first = body[0]
     described = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     if described and isinstance(first.value.value, str) and len(body) > 1:
-        body = body[1:]
-    early = (ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal)
-    straight = not any(
-        isinstance(node, early) or getattr(node, "attr", getattr(node, "id", "")) in LEAVES_EARLY
-        for statement in body for node in ast.walk(statement))
-    place = draw.randrange(len(body)) if straight else 0
-    statement = body[place]
-    number = begin(statement) - 1
-    line = lines[number].encode()
-    column = statement.col_offset
-    text = assertion(draw)
-    if line[:column].strip():
-        lines[number] = (line[:column] + text.encode() + b"; " + line[column:]).decode()
+        first = body[1]
+    line, column = min([start(first)] + [start(d) for d in getattr(first, "decorator_list", [])])
+    before = source.lines[line - 1][:column].decode()
+    at_start = getattr(first, "decorator_list", []) and before.strip() == "@"
+    indent = before.replace("@", "") if at_start else before
+    if any(leaves_early(statement) for statement in body):
+        if indent.strip():
+            return (line, column), (line, column), text + "; "
+        return (line, 0), (line, 0), indent + text + "\n"
+    if indent.strip():  # all on one line
+        return end(body[-1]), end(body[-1]), "; " + text
+    place = body[-1].end_lineno, len(source.lines[body[-1].end_lineno - 1])
+    return place, place, "\n" + indent + text
+
+
+def doctor(source, module, function, draw):
+    """The edit that makes the test fail, as (begin, end, text)."""
+    reached = []
+    for statement in function.body:
+        if leaves_early(statement):
+            break
+        reached.append(statement)
+    # What a failing test leaves undone must not be seen by the next: nothing but expectations
+    # follows the false one.
+    after = len(function.body)
+    while after > 0 and expects(function.body[after - 1]):
+        after -= 1
+    edits = [turn(source, statement, draw) for statement in reached[after:]]
+    edits = [edit for edit in edits if edit]
+    return draw.choice(edits) if edits else plant(source, module, function, draw)
+
+
+def fresh_name(name, taken, draw):
+    while True:
+        word, parts = draw.choice(WORDS), name.split("_")
+        if len(parts) > 1:
+            parts.insert(draw.randint(1, len(parts) - 1), word)
+            fresh = "_".join(parts)
+        else:
+            fresh = name + word.capitalize()
+        if fresh not in taken:
+            return fresh
+        WORDS.append(word + str(draw.randrange(100)))
+
+
+def rewrite(source, function, edit, name, copy_fails, draw):
+    """Lines of the function doctored; with a name, beside a copy of that name."""
+    first = min([function.lineno] + [d.lineno for d in function.decorator_list])
+    here = (first, 0)
+    there = (function.end_lineno, len(source.lines[function.end_lineno - 1]))
+    clean = source.between(here, there)
+    doctored = source.between(here, edit[0]) + edit[2] + source.between(edit[1], there)
+    if not name:
+        return first, doctored
+    pattern = re.compile(r"(?m)^([ \t]*(?:async\s+)?def\s+)%s\b" % re.escape(function.name))
+    if copy_fails:
+        pair = [clean, pattern.sub(r"\g<1>" + name, doctored, count=1)]
     else:
-        lines.insert(number, line[:column].decode() + text + "\n")
+        pair = [doctored, pattern.sub(r"\g<1>" + name, clean, count=1)]
+    draw.shuffle(pair)
+    return first, "\n\n".join(pair)
+
+
+def renamed(ids, name):
+    """The ids of a test under another name."""
+    fresh = []
+    for full in ids:
+        plain, bracket, case = full.partition("[")
+        fresh.append(plain.rpartition("::")[0] + "::" + name + bracket + case)
+    return fresh
+
+
+def choose(ids, able, draw):
+    """Functions to be made to fail, and the one among them that gets a copy (or none)."""
+    targets = [key for key in able if ids[key]["targets"]]
+    chosen = set()
+    if targets:
+        whole = len([key for key in ids if ids[key]["targets"]]) == len(targets)
+        most = max(1, len(targets) - 1) if whole else len(targets)
+        chosen.update(draw.sample(targets, draw.randint(1, most)))
+        chosen.update(key for key in able if not ids[key]["targets"] and draw.random() < 0.25)
+        if whole and chosen.issuperset(targets):
+            return chosen, draw.choice(targets)
+    return chosen, None
 
 
 def main():
     request = json.load(sys.stdin)
     draw = random.Random(request["draw"])
-    modules, functions = {}, {}
+    modules, functions, ids = {}, {}, {}
     for path, text in sorted(request["files"].items()):
         try:
-            if "\r" not in text.replace("\r\n", "\n"):
+            if not re.search("[\r\f\v\x1c-\x1e\x85\u2028\u2029]", text.replace("\r\n", "\n")):
                 modules[path] = ast.parse(text)
         except (SyntaxError, ValueError, RecursionError):
             pass
-    ids = {}
     for role in ("targets", "others"):
         for name in request[role]:
             path, _, rest = name.partition("::")
@@ -134,27 +426,31 @@ def main():
                 key = (path, function.lineno, function.col_offset)
                 functions[key] = function
                 ids.setdefault(key, {"targets": [], "others": []})[role].append(name)
-    able = [key for key in sorted(ids) if can_fail(modules[key[0]], functions[key])]
-    targets = [key for key in able if ids[key]["targets"]]
-    others = [key for key in able if not ids[key]["targets"]]
-    chosen = set()
-    if targets:
-        most = len(targets) if len([key for key in ids if ids[key]["targets"]]) > len(targets) \
-            else max(1, len(targets) - 1)
-        chosen.update(draw.sample(targets, draw.randint(1, most)))
-        chosen.update(key for key in others if draw.random() < 0.25)
-    files = {}
+    able = [key for key in sorted(ids) if can_fail(
+        modules[key[0]], functions[key], ids[key]["targets"] + ids[key]["others"])]
+    chosen, copied = choose(ids, able, draw)
+    answer = {"files": {}, "failing": [], "untouched": [], "copies": []}
+    swapped = False
     for path in sorted({key[0] for key in chosen}):
-        lines = request["files"][path].split("\n")
-        lines = [line + "\n" for line in lines[:-1]] + lines[-1:]
+        source = Source(request["files"][path])
+        lines = [line.decode() for line in source.lines]
         for key in sorted((key for key in chosen if key[0] == path), reverse=True):
-            insert(lines, functions[key], draw)
-        files[path] = "".join(lines)
-        ast.parse(files[path])
-    answer = {"files": files, "failing": [], "untouched": []}
+            function, name = functions[key], ""
+            if key == copied:
+                taken = {word_of(node) or getattr(node, "name", "")
+                         for node in ast.walk(modules[path])}
+                name, swapped = fresh_name(function.name, taken, draw), draw.random() < 0.5
+                fresh = renamed(ids[key]["targets"], name)
+                answer["failing" if swapped else "copies"].extend(fresh)
+            edit = doctor(source, modules[path], function, draw)
+            first, text = rewrite(source, function, edit, name, swapped, draw)
+            lines[first - 1:function.end_lineno] = [text]
+        answer["files"][path] = "\n".join(lines)
+        ast.parse(answer["files"][path])
     for key in sorted(ids):
-        names = ids[key]["targets"] + ids[key]["others"]
-        answer["failing" if key in chosen else "untouched"].extend(names)
+        fails = key in chosen and not (key == copied and swapped)
+        answer["failing" if fails else "untouched"].extend(
+            ids[key]["targets"] + ids[key]["others"])
     json.dump(answer, sys.stdout)
 
 
