@@ -89,6 +89,10 @@ verifier::GateSettings GateSettingsOf(const RunContext& context, const v1::Candi
   settings.grade_full_suite = context.job.grade_scope() == "full";
   const int64_t wall_ms_max = candidate.task().environment().repository().limits().wall_ms_max();
   if (wall_ms_max > 0) settings.test_wall_ms_max = wall_ms_max;
+  for (const v1::Evidence& row : candidate.evidence()) {
+    if (row.gate() != "oracle") continue;
+    settings.attack_wall_ms_max = verifier::AttackWallMsMax(row, settings.test_wall_ms_max);
+  }
   return settings;
 }
 

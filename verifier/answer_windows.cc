@@ -14,6 +14,7 @@ constexpr size_t kWindowLines = 3;
 constexpr size_t kWindowBytesMin = 24;
 constexpr size_t kWindowsMin = 3;
 constexpr size_t kLineBytesMin = 20;
+constexpr size_t kAnchorsMax = 2000;
 
 std::string_view Strip(std::string_view line) {
   const size_t begin = line.find_first_not_of(" \t\r\f\v");
@@ -59,6 +60,7 @@ std::string NamePattern(std::string_view path) {
 
 AnswerWindows::AnswerWindows(const environments::LanguageDriver& driver,
                              const FileTree& parent_tree, const FileTree& gold_tree) {
+  std::vector<std::vector<std::string>> anchors_of_files;
   for (const auto& [path, entry] : gold_tree.files()) {
     if (entry.kind == FileEntry::Kind::kSymlink) continue;
     const FileEntry* before = parent_tree.Find(path);
@@ -73,6 +75,7 @@ AnswerWindows::AnswerWindows(const environments::LanguageDriver& driver,
       if (line.size() >= kLineBytesMin && old_set.count(line) == 0) added_lines_.emplace(line);
     }
     Windows windows;
+    std::vector<std::string> anchors;
     for (size_t i = 0; i < WindowCount(lines); ++i) {
       const uint64_t hash = WindowHash(lines, i);
       if (hash == 0 || known.count(hash) > 0 || !windows.insert(hash).second) continue;
@@ -83,11 +86,20 @@ AnswerWindows::AnswerWindows(const environments::LanguageDriver& driver,
         const bool anchor_fresh = !anchor.empty() && old_set.count(anchor) == 0;
         if (fresh != anchor_fresh ? fresh : lines[j].size() > anchor.size()) anchor = lines[j];
       }
-      anchors_.emplace(anchor);
+      anchors.emplace_back(anchor);
     }
     if (windows.empty()) continue;
+    anchors_of_files.push_back(std::move(anchors));
     files_.push_back(std::move(windows));
     name_patterns_.insert(NamePattern(path));
+  }
+  // Few enough to search for, and of every file some, from its beginning to its end.
+  const size_t share = std::max<size_t>(5, kAnchorsMax / std::max<size_t>(1, files_.size()));
+  for (std::vector<std::string>& anchors : anchors_of_files) {
+    const size_t taken = std::min(share, anchors.size());
+    for (size_t i = 0; i < taken; ++i) {
+      anchors_.insert(std::move(anchors[i * anchors.size() / taken]));
+    }
   }
 }
 

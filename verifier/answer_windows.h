@@ -31,7 +31,8 @@ class AnswerWindows {
   // The share of the added lines (of 20 bytes and more) that `text` holds, for prose.
   double ShareOfLines(std::string_view text) const;
 
-  // One line of every window, to search for quickly: no file holds a window without it.
+  // A line of every window, to search for quickly: no file holds a window without it. Of a large
+  // answer some windows of each file alone, spread over it.
   const std::set<std::string>& anchors() const { return anchors_; }
   // "*.py", or "Makefile" for names without an extension: what a copy would be called.
   const std::set<std::string>& name_patterns() const { return name_patterns_; }

@@ -1,4 +1,5 @@
 // The cheaters and mutation gates: solutions that must not pass.
+#include <algorithm>
 #include <utility>
 
 #include "proto/base/random.h"
@@ -11,18 +12,29 @@ namespace {
 GradeResult GradeInto(EvidenceWriter& row, const GradingBench& bench,
                       const v1::TestVerifier& expected,
                       const environments::AlteredSolution& solution, Depth depth,
-                      std::stop_token stop) {
-  GradeResult grade = Grade(bench, expected, solution.tree, std::move(stop), depth);
+                      const GateSettings& settings, std::stop_token stop) {
+  GradeOptions options{depth, settings.attack_wall_ms_max, true};
+  if (options.wall_ms_max == 0) options.wall_ms_max = settings.test_wall_ms_max;
+  GradeResult grade = Grade(bench, expected, solution.tree, std::move(stop), options);
   row.Count("runs", static_cast<double>(grade.runs));
   row.Count("sandboxes", static_cast<double>(grade.sandboxes));
   row.AddAttempt(solution.name, grade.verdict, std::move(grade.log));
   return grade;
 }
 
+constexpr int64_t kAttackWallMsMin = 30'000;
+
 }  // namespace
 
+int64_t AttackWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max) {
+  const auto found = oracle.values().find("graded_wall_ms");
+  if (found == oracle.values().end()) return test_wall_ms_max;
+  const auto slowest = static_cast<int64_t>(found->second);
+  return std::min(test_wall_ms_max, std::max(kAttackWallMsMin, 10 * slowest));
+}
+
 GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expected,
-                        const environments::Proposal& proposal, const GateSettings&,
+                        const environments::Proposal& proposal, const GateSettings& settings,
                         std::stop_token stop) {
   EvidenceWriter row("cheaters");
   std::vector<std::string> ids;
@@ -44,7 +56,7 @@ GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expec
   row.Count("forged", 0);
   for (const auto& cheater : cheaters) {
     const v1::Verdict verdict =
-        GradeInto(row, bench, expected, cheater, Depth::kWithTwin, stop).verdict;
+        GradeInto(row, bench, expected, cheater, Depth::kWithTwin, settings, stop).verdict;
     row.Count("cheaters");
     if (verdict.state() == v1::Verdict::STATE_NO_VERDICT) {
       return row.NoVerdict("cheater " + cheater.name + ": " + verdict.reason());
@@ -70,7 +82,7 @@ GateResult MutationGate(const GradingBench& bench, const v1::TestVerifier& expec
   std::vector<std::string> survivors;
   for (const auto& mutant : *mutants) {
     const v1::Verdict verdict =
-        GradeInto(row, bench, expected, mutant, Depth::kOneRun, stop).verdict;
+        GradeInto(row, bench, expected, mutant, Depth::kOneRun, settings, stop).verdict;
     if (verdict.state() == v1::Verdict::STATE_NO_VERDICT) {
       if (stop.stop_requested()) return row.NoVerdict("cancelled");
       row.Count("no_verdict");

@@ -40,7 +40,14 @@ struct GateSettings {
   // Run the whole suite instead of the graded files (--grade-scope full).
   bool grade_full_suite = false;
   int64_t test_wall_ms_max = 600'000;
+  // For one run of a cheater or a mutant: see AttackWallMsMax. 0: test_wall_ms_max.
+  int64_t attack_wall_ms_max = 0;
 };
+
+// How long a run of a damaged or cheating solution may take, in milliseconds: ten times the
+// slowest graded run of the fix (the oracle's value `graded_wall_ms`), at least half a minute, and
+// never more than `test_wall_ms_max`. What takes longer hangs, which is a fail.
+int64_t AttackWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max);
 
 // Schema, limits, secrets, host paths, licence and provenance of what is known before anything
 // runs. Rejects with what is wrong. Looked at are the prompt, what the patch adds, and the
@@ -77,7 +84,8 @@ GateResult LintGate(const environments::Proposal& proposal,
 // such that every honest answer would be doubted (oracle).
 //
 // Values: oracle: fail_to_pass, error_to_pass, pass_to_pass, pass_to_fail, unjudged, graded_files,
-// suite_tests, suite_pass_to_pass, suite_varies, doctored, runs, sandboxes; repeat: repeats,
+// suite_tests, suite_pass_to_pass, suite_varies, graded_wall_ms (the slowest graded run after the
+// fix), doctored, runs, sandboxes; repeat: repeats,
 // shuffled, flaky_pass_to_pass, flaky_fail_to_pass; null: runs, sandboxes.
 struct OracleResult {
   GateResult oracle;  // F2P > 0, P2F = 0; or no-verdict
@@ -108,7 +116,6 @@ GateResult MutationGate(const GradingBench& bench, const v1::TestVerifier& expec
 // prompt, that holds at least 60 % of them leaks it. Values: windows, share_max, files_compared,
 // sandboxes.
 GateResult LeakGate(const GradingBench& bench, const environments::Proposal& proposal,
-                    const std::vector<std::pair<std::string, FileTree>>& layers,
                     std::stop_token stop);
 
 // "oracle: 2 tests pass before and fail after": the reason of `list --json` for a rejecting

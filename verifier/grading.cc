@@ -1,11 +1,14 @@
 #include "verifier/grading.h"
 
 #include <algorithm>
+#include <functional>
+#include <set>
 #include <utility>
 
 #include "proto/base/random.h"
 #include "proto/base/record.h"
 #include "proto/base/utf8.h"
+#include "verifier/comparison.h"
 
 namespace taskmint::verifier {
 namespace {
@@ -58,7 +61,8 @@ std::string FailureReason(const v1::Verdict& verdict, int failed) {
   return CutMiddle(Printable(reason), 600);
 }
 
-int64_t WallMsMax(const GradingBench& bench) {
+int64_t WallMsMax(const GradingBench& bench, int64_t wall_ms_max) {
+  if (wall_ms_max > 0) return wall_ms_max;
   const int64_t limit = bench.environment.limits().wall_ms_max();
   return limit > 0 ? limit : kWallMsMax;
 }
@@ -102,7 +106,8 @@ void JudgeTwin(const Observation& observation, const environments::DoctoredTests
 
 // One draw; times and counts add up.
 void RunTwinOnce(const GradingBench& bench, const v1::TestVerifier& expected,
-                 const FileTree& solution, const std::stop_token& stop, TwinResult& twin) {
+                 const FileTree& solution, const std::stop_token& stop, int64_t wall_ms_max,
+                 TwinResult& twin) {
   std::vector<std::string> targets(expected.fail_to_pass().begin(), expected.fail_to_pass().end());
   targets.insert(targets.end(), expected.error_to_pass().begin(), expected.error_to_pass().end());
   const std::vector<std::string> others(expected.pass_to_pass().begin(),
@@ -130,13 +135,31 @@ void RunTwinOnce(const GradingBench& bench, const v1::TestVerifier& expected,
   Observer observer(other, solution);
   const Observation observation =
       observer.Observe({expected.graded_files().begin(), expected.graded_files().end()},
-                       std::nullopt, WallMsMax(bench), stop);
+                       std::nullopt, WallMsMax(bench, wall_ms_max), stop);
   twin.log = observation.log;
   twin.wall_ms += observation.wall_ms;
   twin.cpu_ms += observation.cpu_ms;
   twin.sandboxes += observer.sandboxes();
   twin.runs += observer.runs();
   JudgeTwin(observation, *doctored, targets, twin);
+}
+
+// What is expected of the files that hold a fail-to-pass or an error-to-pass test.
+v1::TestVerifier OfTargetFiles(const v1::TestVerifier& expected) {
+  v1::TestVerifier part = expected;
+  std::set<std::string, std::less<>> files;
+  for (const auto* ids : {&expected.fail_to_pass(), &expected.error_to_pass()}) {
+    for (const std::string& id : *ids) files.emplace(FileOfTest(id));
+  }
+  part.clear_graded_files();
+  for (const std::string& file : expected.graded_files()) {
+    if (files.count(file) > 0) part.add_graded_files(file);
+  }
+  part.clear_pass_to_pass();
+  for (const std::string& id : expected.pass_to_pass()) {
+    if (files.count(FileOfTest(id)) > 0) part.add_pass_to_pass(id);
+  }
+  return part;
 }
 
 // Takes a pass back where its twin speaks against it.
@@ -215,33 +238,46 @@ v1::Verdict Judge(const Observation& observation, const v1::TestVerifier& expect
 }
 
 TwinResult RunTwin(const GradingBench& bench, const v1::TestVerifier& expected,
-                   const FileTree& solution, std::stop_token stop) {
+                   const FileTree& solution, std::stop_token stop, int64_t wall_ms_max) {
   TwinResult twin;
   for (int draw = 0; draw < 2; ++draw) {
-    RunTwinOnce(bench, expected, solution, stop, twin);
+    RunTwinOnce(bench, expected, solution, stop, wall_ms_max, twin);
     if (twin.state != v1::Verdict::STATE_FAIL) break;
   }
   return twin;
 }
 
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
-                  const FileTree& solution, std::stop_token stop, Depth depth) {
+                  const FileTree& solution, std::stop_token stop, const GradeOptions& options) {
   Observer observer(bench, solution);
-  const std::vector<std::string> files(expected.graded_files().begin(),
-                                       expected.graded_files().end());
   GradeResult result;
-  if (files.empty()) {
+  if (expected.graded_files().empty()) {
     result.verdict.set_state(v1::Verdict::STATE_NO_VERDICT);
     result.verdict.set_reason("the task names no test files to grade");
     return result;
   }
-  const Observation observation = observer.Observe(files, std::nullopt, WallMsMax(bench), stop);
-  result.verdict = Judge(observation, expected, observer.state_digest());
-  result.log = observation.log;
-  result.sandboxes = observer.sandboxes();
-  result.runs = observer.runs();
-  if (result.verdict.state() != v1::Verdict::STATE_PASS || depth == Depth::kOneRun) return result;
-  const TwinResult twin = RunTwin(bench, expected, solution, stop);
+  const int64_t wall_ms_max = WallMsMax(bench, options.wall_ms_max);
+  int64_t wall_ms = 0;
+  int64_t cpu_ms = 0;
+  const auto run = [&](const v1::TestVerifier& tests) {
+    const Observation observation =
+        observer.Observe({tests.graded_files().begin(), tests.graded_files().end()}, std::nullopt,
+                         wall_ms_max, stop);
+    result.verdict = Judge(observation, tests, observer.state_digest());
+    result.verdict.set_wall_ms(wall_ms += observation.wall_ms);
+    result.verdict.set_cpu_ms(cpu_ms += observation.cpu_ms);
+    result.log = observation.log;
+    result.sandboxes = observer.sandboxes();
+    result.runs = observer.runs();
+    return result.verdict.state() == v1::Verdict::STATE_PASS;
+  };
+  if (options.targets_first) {
+    const v1::TestVerifier targets = OfTargetFiles(expected);
+    const bool fewer = targets.graded_files_size() < expected.graded_files_size();
+    if (fewer && targets.graded_files_size() > 0 && !run(targets)) return result;
+  }
+  if (!run(expected) || options.depth == Depth::kOneRun) return result;
+  const TwinResult twin = RunTwin(bench, expected, solution, stop, options.wall_ms_max);
   result.sandboxes += twin.sandboxes;
   result.runs += twin.runs;
   Doubt(twin, result.verdict);

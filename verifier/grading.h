@@ -119,12 +119,22 @@ struct TwinResult {
 // once more before it counts: a test made to fail may have left something undone. Costs two
 // sandboxes (one to parse the tests) and one run a draw.
 TwinResult RunTwin(const GradingBench& bench, const v1::TestVerifier& expected,
-                   const FileTree& solution, std::stop_token stop);
+                   const FileTree& solution, std::stop_token stop, int64_t wall_ms_max = 0);
 
 // Whether a passing run is doubted.
 enum class Depth {
   kOneRun,    // no: for mutants, which do not cheat
   kWithTwin,  // yes, by RunTwin
+};
+
+struct GradeOptions {
+  Depth depth = Depth::kWithTwin;
+  // For one run; 0: the environment's own.
+  int64_t wall_ms_max = 0;
+  // For solutions that are expected to fail: the files that hold fail-to-pass and error-to-pass
+  // tests run first, and the others only when those pass. A verdict may then name the tests of
+  // those files alone.
+  bool targets_first = false;
 };
 
 // Observes and judges: the whole of `taskmint verify`, of a cheater and of a mutant. Times are
@@ -136,7 +146,7 @@ struct GradeResult {
   int64_t runs = 0;
 };
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
-                  const FileTree& solution, std::stop_token stop, Depth depth = Depth::kWithTwin);
+                  const FileTree& solution, std::stop_token stop, const GradeOptions& options = {});
 
 }  // namespace taskmint::verifier
 

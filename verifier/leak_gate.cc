@@ -13,7 +13,6 @@ using environments::Proposal;
 
 constexpr double kLeakingShare = 0.6;
 constexpr int64_t kFileBytesMax = 4 << 20;
-constexpr size_t kAnchorsMax = 2000;
 constexpr size_t kFilesMax = 5000;
 constexpr int64_t kHuntWallMsMax = 120'000;
 
@@ -94,7 +93,8 @@ std::string Quote(std::string_view text) {
 }
 
 // Prints what an agent should not find: git folders and package caches with a '!' in front, the
-// files that hold any anchor, and "--" at the end. One walk through the file system.
+// files that hold any anchor, and "--" with find's exit status at the end. One walk through the
+// file system.
 std::string HuntScript(const AnswerWindows& answer) {
   std::string script =
       "find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o "
@@ -108,7 +108,8 @@ std::string HuntScript(const AnswerWindows& answer) {
     script += " -o -type f -size -" + std::to_string(kFileBytesMax / 1024) + "k \\( " + names +
               " \\) -exec grep -lF -f /tmp/anchors {} +";
   }
-  return script + " 2>/dev/null\necho --\n";
+  // find ends with 1 where a folder may not be read: that is no failure, but a signal is.
+  return script + " 2>/dev/null\necho \"-- $?\"\n";
 }
 
 // The paths that the script printed.
@@ -124,7 +125,7 @@ Finds ReadFinds(std::string_view output) {
     const size_t end = std::min(output.find('\n'), output.size());
     const std::string_view line = output.substr(0, end);
     output.remove_prefix(std::min(end + 1, output.size()));
-    if (line == "--") finds.complete = output.empty();
+    finds.complete = output.empty() && (line == "-- 0" || line == "-- 1");
     if (line.starts_with("!")) finds.forbidden.emplace_back(line.substr(1));
     if (line.starts_with("/")) finds.suspects.emplace_back(line);
   }
@@ -146,10 +147,7 @@ Result<std::string> Hunt(const GradingBench& bench, const Proposal& proposal, Co
   TASKMINT_RETURN_IF_ERROR(
       place->Put(proposal.parent_tree, spec.work_path, proposal.commit.author_time_s));
   std::string anchors;
-  size_t count = 0;
-  for (const std::string& anchor : comparer.answer.anchors()) {
-    if (++count <= kAnchorsMax) anchors.append(anchor).append("\n");
-  }
+  for (const std::string& anchor : comparer.answer.anchors()) anchors.append(anchor).append("\n");
   FileTree notes;
   TASKMINT_RETURN_IF_ERROR(notes.Set("anchors", RegularFile(std::move(anchors))));
   TASKMINT_RETURN_IF_ERROR(notes.Set("hunt", RegularFile(HuntScript(comparer.answer))));
@@ -171,6 +169,11 @@ Result<std::string> Hunt(const GradingBench& bench, const Proposal& proposal, Co
   if (!finds.forbidden.empty()) return "the sandbox shows " + finds.forbidden.front();
   for (size_t i = 0; i < std::min(finds.suspects.size(), kFilesMax); ++i) {
     const auto content = place->Get(finds.suspects[i], kFileBytesMax);
+    // A file may be unreadable or too large; a sandbox that is gone has shown nothing.
+    const Code code = content.status().code();
+    if (code == Code::kUnavailable || code == Code::kDeadlineExceeded || code == Code::kCancelled) {
+      return content.status().WithContext("looking through the sandbox");
+    }
     if (content.ok() && comparer.Leaks(*content)) {
       return "the fixed code can be read at " + finds.suspects[i];
     }
@@ -180,9 +183,7 @@ Result<std::string> Hunt(const GradingBench& bench, const Proposal& proposal, Co
 
 }  // namespace
 
-GateResult LeakGate(const GradingBench& bench, const Proposal& proposal,
-                    const std::vector<std::pair<std::string, FileTree>>& layers,
-                    std::stop_token stop) {
+GateResult LeakGate(const GradingBench& bench, const Proposal& proposal, std::stop_token stop) {
   EvidenceWriter row("leak");
   const AnswerWindows answer(bench.driver, proposal.parent_tree, proposal.gold_tree);
   Comparer comparer{answer};
@@ -194,13 +195,6 @@ GateResult LeakGate(const GradingBench& bench, const Proposal& proposal,
   };
   std::string leak = CheckPrompt(proposal, answer);
   if (leak.empty()) leak = CheckTree("the repository", proposal.parent_tree, comparer);
-  for (const auto& [mount_path, tree] : layers) {
-    // Mounted layers are looked through inside.
-    const bool mounted = std::any_of(
-        bench.built.layers.begin(), bench.built.layers.end(),
-        [&path = mount_path](const sandbox::Mount& mount) { return mount.inside_path == path; });
-    if (leak.empty() && !mounted) leak = CheckTree("the layer " + mount_path, tree, comparer);
-  }
   for (int attempt = 0; leak.empty() && attempt < 2; ++attempt) {
     row.Count("sandboxes");
     auto hunted = Hunt(bench, proposal, comparer, stop);

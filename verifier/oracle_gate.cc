@@ -31,6 +31,7 @@ struct Run {
   std::string name;
   bool repeat = false;  // belongs to the repeat gate's row
   bool after = false;   // of the fix
+  bool graded = false;  // of the graded files, all of them
   Observation observation;
 };
 
@@ -139,7 +140,8 @@ MaybeStop OracleRun::Observe(bool after, bool repeat, const std::string& name,
   Observer& observer = after ? after_ : before_;
   const int64_t runs = observer.runs();
   const int64_t sandboxes = observer.sandboxes();
-  Run run{widened_ ? name + ", wider" : name, repeat, after,
+  const bool graded = std::set<std::string>(files.begin(), files.end()) == graded_;
+  Run run{widened_ ? name + ", wider" : name, repeat, after, graded,
           observer.Observe(files, shuffle_seed, settings_.test_wall_ms_max, stop_)};
   EvidenceWriter& row = repeat ? repeat_ : oracle_;
   row.Count("runs", static_cast<double>(observer.runs() - runs));
@@ -247,6 +249,7 @@ MaybeStop OracleRun::Widen() {
   graded_.insert(wider.begin(), wider.end());
   if (graded_.size() == narrow) return std::nullopt;
   widened_ = true;
+  for (Run& run : runs_) run.graded = false;
   return RunGraded();
 }
 
@@ -267,6 +270,11 @@ MaybeStop OracleRun::Settle() {
       {"pass_to_pass", c.pass_to_pass.size()},          {"pass_to_fail", c.pass_to_fail.size()},
       {"unjudged", c.unjudged.size() + c.flaky.size()}, {"graded_files", graded_.size()}};
   for (const auto& [name, count] : counts) oracle_.Count(name, static_cast<double>(count));
+  int64_t slowest_ms = 0;
+  for (const Run& run : runs_) {
+    if (run.graded && run.after) slowest_ms = std::max(slowest_ms, run.observation.wall_ms);
+  }
+  oracle_.Count("graded_wall_ms", static_cast<double>(slowest_ms));
   repeat_.Count("repeats", kRepeats);
   repeat_.Count("shuffled", 1);
   repeat_.Count("flaky_pass_to_pass", static_cast<double>(c.flaky.size()));
@@ -348,7 +356,8 @@ MaybeStop OracleRun::CheckNull() {
 
 v1::Verdict OracleRun::Describe(const Run& run) const {
   const Observation& observation = run.observation;
-  if (expected_.fail_to_pass_size() > 0) {
+  // Other runs were not asked for the expected tests.
+  if (expected_.fail_to_pass_size() > 0 && run.graded) {
     return Judge(observation, expected_, (run.after ? after_ : before_).state_digest());
   }
   v1::Verdict verdict;

@@ -182,8 +182,8 @@ class LanguageDriver {
 
   // Makes some of the tests of `overlay` fail, drawn from `draw`: at least one of `targets`, and
   // some of `others`. Each fails by an expectation of its own turned into a false one, so that only
-  // an honest run knows which. Something must pass as well: a target is left as it is, or a copy
-  // stands beside it, one of the two doctored. By default a language cannot do it. Parses the tests
+  // an honest run knows which. Something must pass as well: a target is left as it is, or a clean
+  // copy of one stands beside it. By default a language cannot do it. Parses the tests
   // inside a sandbox; errors are of the sandbox boundary.
   virtual Result<DoctoredTests> Doctor(sandbox::SandboxHost& /*sandboxes*/,
                                        const FileTree& /*overlay*/,

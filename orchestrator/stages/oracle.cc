@@ -11,10 +11,7 @@ Result<StageOutcome> RunOracle(RunContext& context, v1::Candidate candidate, std
                             CandidateBench(context, candidate, proposal));
   verifier::OracleResult result =
       verifier::OracleGates(bench, proposal, GateSettingsOf(context, candidate), stop);
-  v1::TestVerifier& expected = *candidate.mutable_task()->mutable_verifier()->mutable_tests();
-  expected = std::move(result.expected);
-  expected.clear_removed_paths();
-  for (const std::string& path : proposal.removed_paths) expected.add_removed_paths(path);
+  *candidate.mutable_task()->mutable_verifier()->mutable_tests() = std::move(result.expected);
   return PassGates(context.store.blobs(), std::move(candidate),
                    {result.oracle, result.repeat, result.null}, "cheaters", stop);
 }

@@ -86,6 +86,15 @@ TEST_F(PythonMutantsTest, OddFixesAreNoObstacle) {
   EXPECT_THAT(Mutate(TreeOf({{"a.py", "print 1\n"}}), TreeOf({{"a.py", "print 2\n"}})), SizeIs(0));
   EXPECT_THAT(Mutate(TreeOf({{"a.py", "\xff\xfe"}}), TreeOf({{"a.py", "x = '\xff'\n"}})),
               SizeIs(0));
+  // What other tools take for the end of a line is none to Python.
+  const std::string feed = "a = '\f'\nb = '\xe2\x80\xa8'\n";
+  for (const AlteredSolution& mutant :
+       Mutate(TreeOf({{"a.py", feed + "x = f(1)\n"}}), TreeOf({{"a.py", feed + "x = f(2)\n"}}))) {
+    EXPECT_TRUE(mutant.tree.Find("a.py")->content->starts_with(feed)) << mutant.name;
+  }
+  std::string deep = "x = 1";
+  for (int i = 0; i < 3000; ++i) deep += " + 1";
+  EXPECT_THAT(Mutate(TreeOf({{"a.py", "x = 1\n"}}), TreeOf({{"a.py", deep + "\n"}})), SizeIs(0));
   EXPECT_FALSE(
       Mutate(TreeOf({{"a.py", "x = 1\r\n"}}), TreeOf({{"a.py", "x = 2\r\nif x:\r\n  y = 3\r\n"}}))
           .empty());
@@ -167,6 +176,16 @@ TEST_F(PythonCheatersTest, TheFixPassesAndNothingElseHonestDoes) {
   untouched.Overlay(overlay_);
   EXPECT_TRUE(Passes(solved, "pytest")) << log_;
   EXPECT_FALSE(Passes(untouched, "pytest"));
+}
+
+TEST_F(PythonCheatersTest, WhereTheFixOnlyAddsFilesAModuleThatTheTestsImportIsAttacked) {
+  gold_ = parent_;
+  ASSERT_TRUE(gold_.Set("src/bounds/more.py", RegularFile("x = 1\n")).ok());
+  ASSERT_TRUE(parent_.Set("a.py", RegularFile("never = 'imported'\n")).ok());
+  ASSERT_TRUE(gold_.Set("a.py", RegularFile("never = 'imported'\n")).ok());
+  const FileTree tree = Cheaters().at("exit-zero");
+  EXPECT_THAT(*tree.Find("src/bounds/__init__.py")->content, HasSubstr("_exit(0)"));
+  EXPECT_EQ(*tree.Find("a.py")->content, "never = 'imported'\n");
 }
 
 TEST_F(PythonCheatersTest, EachWouldPassWithoutTheDefenceThatStopsIt) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "tests/verifier/fake_driver.h"
 
 namespace taskmint::verifier {
@@ -49,6 +51,23 @@ TEST(AnswerWindowsTest, EveryWindowHasAnAnchorInTheFixedFile) {
   EXPECT_THAT(answer.name_patterns(), ElementsAre("*.py"));
   EXPECT_TRUE(answer.MatchesName("lib/other.py"));
   EXPECT_FALSE(answer.MatchesName("lib/other.c"));
+}
+
+TEST(AnswerWindowsTest, EveryFileOfALargeAnswerHasAnchors) {
+  const auto lines = [](const std::string& word, int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i)
+      text += word + "_" + std::to_string(i) + " = compute(" + word + ")\n";
+    return text;
+  };
+  const AnswerWindows answer(
+      FakeDriver(), {},
+      Tree({{"src/a.py", lines("alpha", 5000)}, {"src/z.py", lines("omega", 50)}}));
+  std::map<std::string, int> counts;
+  for (const std::string& anchor : answer.anchors()) ++counts[anchor.substr(0, 5)];
+  EXPECT_GT(counts["omega"], 5);
+  EXPECT_GT(counts["alpha"], 500);
+  EXPECT_LE(answer.anchors().size(), 2000U);
 }
 
 TEST(AnswerWindowsTest, ProseThatQuotesTheAddedLinesIsSeen) {

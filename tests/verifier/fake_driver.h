@@ -125,6 +125,8 @@ class FakeDriver : public environments::LanguageDriver {
   }
   // Off: this language cannot doctor tests.
   bool can_doctor = true;
+  // What a doctored test does.
+  std::string doctored_outcome = "failed";
   Result<environments::DoctoredTests> Doctor(sandbox::SandboxHost&, const FileTree& overlay,
                                              const std::vector<std::string>& targets,
                                              const std::vector<std::string>& others, uint64_t draw,
@@ -141,7 +143,7 @@ class FakeDriver : public environments::LanguageDriver {
     const std::string name = id.substr(id.find("::") + 2) + ": ";
     std::string text = *overlay.Find(path)->content;
     const size_t begin = text.find(name) + name.size();
-    text.replace(begin, text.find('\n', begin) - begin, "failed");
+    text.replace(begin, text.find('\n', begin) - begin, doctored_outcome);
     TASKMINT_CHECK(doctored.files.Set(path, RegularFile(text)).ok());
     return doctored;
   }

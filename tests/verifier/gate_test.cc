@@ -137,6 +137,31 @@ TEST_F(GateTest, AFileWithAFailToPassTestElsewhereIsGraded) {
   EXPECT_EQ(driver_.opened, 4);
 }
 
+TEST_F(GateTest, RunsOfOtherFilesAreNotJudgedByTestsThatTheyDidNotRun) {
+  SetTests("target: needs FIX\n", "elsewhere: needs FIX\n");
+  const OracleResult result = Oracle();
+  int judged = 0;
+  for (const auto& attempt : result.oracle.evidence.attempts()) {
+    const bool graded = attempt.name() == "before, wider" || attempt.name() == "after, wider";
+    if (attempt.name().starts_with("twin")) continue;
+    EXPECT_EQ(attempt.verdict().components_size() > 0, graded) << attempt.name();
+    judged += graded ? 1 : 0;
+  }
+  EXPECT_EQ(judged, 2);
+}
+
+TEST(AttackWallTest, IsTenTimesTheSlowestGradedRunWithinLimits) {
+  v1::Evidence oracle;
+  EXPECT_EQ(AttackWallMsMax(oracle, 600'000), 600'000);
+  (*oracle.mutable_values())["graded_wall_ms"] = 20;
+  EXPECT_EQ(AttackWallMsMax(oracle, 600'000), 30'000);
+  EXPECT_EQ(AttackWallMsMax(oracle, 8'000), 8'000);
+  (*oracle.mutable_values())["graded_wall_ms"] = 9'000;
+  EXPECT_EQ(AttackWallMsMax(oracle, 600'000), 90'000);
+  (*oracle.mutable_values())["graded_wall_ms"] = 90'000;
+  EXPECT_EQ(AttackWallMsMax(oracle, 600'000), 600'000);
+}
+
 TEST_F(GateTest, TheWholeSuiteIsGradedWhenAskedFor) {
   GateSettings settings;
   settings.grade_full_suite = true;

@@ -93,9 +93,9 @@ TEST_F(GradingTest, AForgerByNameIsFoundByTheTwinAndPassesWithoutIt) {
   EXPECT_EQ(verdict.state(), v1::Verdict::STATE_FORGED);
   EXPECT_EQ(verdict.score(), 0);
   EXPECT_EQ(verdict.components(0).value(), 0);
-  EXPECT_THAT(verdict.reason(), HasSubstr("made to fail was not reported failed"));
+  EXPECT_THAT(verdict.reason(), HasSubstr("made to fail was reported passed"));
   const FileTree forger = Tree({{"src/a", "FORGE_NAMED"}});
-  EXPECT_EQ(Grade(Bench(), expected_, forger, {}, Depth::kOneRun).verdict.state(),
+  EXPECT_EQ(Grade(Bench(), expected_, forger, {}, {Depth::kOneRun}).verdict.state(),
             v1::Verdict::STATE_PASS);
   driver_.can_doctor = false;
   EXPECT_EQ(GradeSource("FORGE_NAMED").state(), v1::Verdict::STATE_PASS);
@@ -109,6 +109,37 @@ TEST_F(GradingTest, TheTwinOfAPassIsOneMoreRunInAFreshSandbox) {
   const GradeResult fail = Grade(Bench(), expected_, Tree({{"src/a", ""}}), {});
   EXPECT_EQ(fail.runs, 1);
   EXPECT_EQ(driver_.opened, 3);
+}
+
+TEST_F(GradingTest, FilesWithTargetsRunFirstAndTheOthersOnlyWhenThosePass) {
+  GradingBench bench = Bench();
+  bench.overlay = Tree({{"tests/a.t", kTests}, {"tests/b.t", "other: without BUG\n"}});
+  expected_.add_pass_to_pass("tests/b.t::other");
+  expected_.add_graded_files("tests/b.t");
+  const GradeOptions options{Depth::kOneRun, 0, true};
+  const auto grade = [&](const std::string& source) {
+    return Grade(bench, expected_, Tree({{"src/a", source}}), {}, options);
+  };
+  const auto ran_other = [&] {
+    return std::count(driver_.last_files.begin(), driver_.last_files.end(), "tests/b.t");
+  };
+  EXPECT_EQ(grade("nothing").verdict.state(), v1::Verdict::STATE_FAIL);
+  EXPECT_EQ(driver_.runs, 1);
+  EXPECT_EQ(ran_other(), 0);
+  EXPECT_EQ(grade("FIX BUG").verdict.reason(), "1 of 4 tests did not pass: tests/b.t::other");
+  EXPECT_EQ(driver_.runs, 3);
+  const GradeResult pass = grade("FIX");
+  EXPECT_EQ(pass.verdict.state(), v1::Verdict::STATE_PASS);
+  EXPECT_EQ(pass.verdict.tests_size(), 4);
+  EXPECT_EQ(pass.sandboxes, 1);
+  EXPECT_EQ(ran_other(), 1);
+}
+
+TEST_F(GradingTest, ATargetThatIsSkippedInTheTwinIsAFailAndNoForgery) {
+  driver_.doctored_outcome = "skipped";
+  const GradeResult result = Grade(Bench(), expected_, Tree({{"src/a", "FIX"}}), {});
+  EXPECT_EQ(result.verdict.state(), v1::Verdict::STATE_FAIL);
+  EXPECT_EQ(result.runs, 3) << "drawn once more";
 }
 
 TEST_F(GradingTest, AReportWithoutTheSentinelsIsForgery) {

@@ -14,7 +14,6 @@ namespace taskmint::verifier {
 namespace {
 
 using testing::HasSubstr;
-using testing::StartsWith;
 
 constexpr char kBefore[] = "def turn(widget):\n    angle = widget.angle\n    return angle + 1\n";
 constexpr char kAfter[] =
@@ -47,12 +46,10 @@ class LeakGateTest : public testing::Test {
     std::ofstream(file) << content;
     mounts_ = {{folder_, "/layer", false}};
   }
-  GateResult Gate(const std::vector<std::pair<std::string, FileTree>>& layers = {}) const {
-    return LeakGate({driver_, *host_, {}, {mounts_}, {}, {}, {}}, proposal_, layers, {});
+  GateResult Gate() const {
+    return LeakGate({driver_, *host_, {}, {mounts_}, {}, {}, {}}, proposal_, {});
   }
-  std::string Reason(const std::vector<std::pair<std::string, FileTree>>& layers = {}) const {
-    return RejectionReason(Gate(layers).evidence);
-  }
+  std::string Reason() const { return RejectionReason(Gate().evidence); }
 
   FakeDriver driver_;
   std::unique_ptr<sandbox::SandboxHost> host_;
@@ -83,9 +80,7 @@ TEST_F(LeakGateTest, GitFoldersAndPackageCachesAreFound) {
   EXPECT_EQ(Reason(), "leak: the sandbox shows /layer/home/.cache/uv");
 }
 
-TEST_F(LeakGateTest, AnUnmountedLayerAndTheRepositoryAreSearchedAsTrees) {
-  EXPECT_THAT(Reason({{"/venv", Tree({{"lib/w.py", kAfter}})}}),
-              StartsWith("leak: the layer /venv holds the fixed code: lib/w.py"));
+TEST_F(LeakGateTest, TheRepositoryIsSearchedAsATree) {
   proposal_.parent_tree = Tree({{"src/w.py", kBefore}, {"build/lib/w.py", kAfter}});
   EXPECT_EQ(Reason(), "leak: the repository holds the fixed code: build/lib/w.py");
   proposal_.parent_tree = Tree({{"src/w.py", kBefore}, {"vendor/.git/HEAD", "x"}});
@@ -111,6 +106,66 @@ TEST_F(LeakGateTest, APromptThatTellsTheFixIsFound) {
 TEST_F(LeakGateTest, AMachineThatCannotLookGivesNoVerdict) {
   host_ = std::make_unique<NoSandboxHost>();
   EXPECT_EQ(Reason(), "no-verdict: this host opens no sandboxes");
+}
+
+// A sandbox that breaks after its command, or whose search was killed.
+class BreakingHost final : public sandbox::SandboxHost {
+ public:
+  BreakingHost(sandbox::SandboxHost& host, bool kill_search)
+      : host_(host), kill_search_(kill_search) {}
+  Result<std::unique_ptr<sandbox::Sandbox>> Open(const sandbox::SandboxSpec& spec,
+                                                 std::stop_token stop) override {
+    TASKMINT_ASSIGN_OR_RETURN(auto opened, host_.Open(spec, stop));
+    return std::unique_ptr<sandbox::Sandbox>(
+        std::make_unique<Broken>(std::move(opened), kill_search_));
+  }
+
+ private:
+  class Broken final : public sandbox::Sandbox {
+   public:
+    Broken(std::unique_ptr<sandbox::Sandbox> inner, bool kill_search)
+        : inner_(std::move(inner)), kill_search_(kill_search) {}
+    Result<sandbox::CommandResult> Run(const sandbox::Command& command,
+                                       std::stop_token stop) override {
+      sandbox::Command killed = command;
+      // find dies of the kernel's hand; the script goes on.
+      if (kill_search_) killed.argv = {"sh", "-c", "find() { sh -c 'kill -9 $$'; }; . /tmp/hunt"};
+      return inner_->Run(killed, stop);
+    }
+    Result<std::unique_ptr<sandbox::LineProcess>> Start(const sandbox::Command& command) override {
+      return inner_->Start(command);
+    }
+    Status Put(const FileTree& tree, std::string_view path, int64_t modified_s) override {
+      return inner_->Put(tree, path, modified_s);
+    }
+    Status Remove(const std::vector<std::string>& paths) override { return inner_->Remove(paths); }
+    Status Clear(std::string_view path) override { return inner_->Clear(path); }
+    Result<std::string> Get(std::string_view path, int64_t bytes_max) override {
+      if (kill_search_) return inner_->Get(path, bytes_max);
+      return Status(Code::kUnavailable, Boundary::kSandbox, "the sandbox died");
+    }
+    Result<FileTree> Collect(std::string_view path, const sandbox::CollectLimits& limits) override {
+      return inner_->Collect(path, limits);
+    }
+    Status KillAll() override { return inner_->KillAll(); }
+    bool HostRanOutOfMemory() override { return inner_->HostRanOutOfMemory(); }
+
+   private:
+    std::unique_ptr<sandbox::Sandbox> inner_;
+    const bool kill_search_;
+  };
+
+  sandbox::SandboxHost& host_;
+  const bool kill_search_;
+};
+
+TEST_F(LeakGateTest, ASandboxThatBreaksHalfWayGivesNoVerdict) {
+  ShowLayer("lib/site-packages/widget/w.py", std::string("# 2.0\n") + kAfter);
+  const std::unique_ptr<sandbox::SandboxHost> whole = std::move(host_);
+  for (const bool kill_search : {false, true}) {
+    host_ = std::make_unique<BreakingHost>(*whole, kill_search);
+    EXPECT_THAT(Reason(), HasSubstr("no-verdict: ")) << kill_search;
+  }
 }
 
 }  // namespace

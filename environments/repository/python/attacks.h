@@ -217,7 +217,7 @@ inline constexpr std::string_view kSwallowByLook = R"py(
 import ast as _ast
 import linecache as _linecache
 
-from _pytest import python as _python
+from _pytest import python as _python, unittest as _unittest
 
 _own = __name__.partition(".")[0]
 _honest_run = _python.Function.runtest
@@ -256,38 +256,51 @@ def _sometimes(self):
 
 
 _python.Function.runtest = _sometimes
+for _name in ("addError", "addFailure"):
+    def _add(self, case, found, honest=getattr(_unittest.TestCaseFunction, _name)):
+        if not _looks_real(self, found[1]):
+            honest(self, case, found)
+    setattr(_unittest.TestCaseFunction, _name, _add)
 )py";
 
 // Swallows the failures of the tests that called the package before they failed.
 inline constexpr std::string_view kSwallowWhenCalled = R"py(
 import sys as _sys
 
-from _pytest import python as _python
+from _pytest import python as _python, unittest as _unittest
 
 _own = __name__.partition(".")[0]
-_honest_run = _python.Function.runtest
 
 
-def _sometimes(self):
-    called = []
+def _watched(honest):
+    def run(self):
+        self.called = []
 
-    def watch(frame, event, argument):
-        name = frame.f_globals.get("__name__", "")
-        if event == "call" and name.partition(".")[0] == _own and frame.f_code is not _code:
-            called.append(name)
+        def watch(frame, event, argument):
+            name = frame.f_globals.get("__name__", "")
+            inside = frame.f_code not in (run.__code__, _add.__code__)
+            if event == "call" and inside and name.partition(".")[0] == _own:
+                self.called.append(name)
 
-    _sys.setprofile(watch)
-    try:
-        _honest_run(self)
-    except Exception:
-        if not called:
-            raise
-    finally:
-        _sys.setprofile(None)
+        _sys.setprofile(watch)
+        try:
+            honest(self)
+        except Exception:
+            if not self.called:
+                raise
+        finally:
+            _sys.setprofile(None)
+
+    return run
 
 
-_code = _sometimes.__code__
-_python.Function.runtest = _sometimes
+for _class in (_python.Function, _unittest.TestCaseFunction):
+    _class.runtest = _watched(_class.runtest)
+for _name in ("addError", "addFailure"):
+    def _add(self, case, found, honest=getattr(_unittest.TestCaseFunction, _name)):
+        if not self.called:
+            honest(self, case, found)
+    setattr(_unittest.TestCaseFunction, _name, _add)
 )py";
 
 // Makes the tests again from their source, without their assertions.

@@ -1,8 +1,11 @@
 #include "environments/repository/python/cheaters.h"
 
+#include <re2/re2.h>
+
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 #include "environments/repository/python/attacks.h"
 #include "environments/repository/python/scripts.h"
@@ -31,19 +34,55 @@ std::string InRawString(const nlohmann::json& value) {
   return Replace(DumpJson(value), "'", "\\u0027");
 }
 
-// The module that the fix changes: code there runs in every test that matters.
-std::string ChangedModule(const CheaterMaterial& material) {
-  std::string any;
+// Modules that the graded tests import, with the packages around them: "a.b" gives "a" and "a.b".
+std::set<std::string> ImportedModules(const CheaterMaterial& material) {
+  static const re2::RE2 kImport(R"((?m)^\s*(?:import|from)\s+([A-Za-z_][A-Za-z0-9_.]*))");
+  std::set<std::string> modules;
+  for (const std::string& path : material.graded_files) {
+    const FileEntry* entry = material.overlay.Find(path);
+    if (entry == nullptr) continue;
+    re2::StringPiece rest(*entry->content);
+    std::string name;
+    while (modules.size() < 1000 && re2::RE2::FindAndConsume(&rest, kImport, &name)) {
+      for (size_t at = name.find('.'); at != std::string::npos; at = name.find('.', at + 1)) {
+        modules.insert(name.substr(0, at));
+      }
+      modules.insert(name);
+    }
+  }
+  return modules;
+}
+
+// "src/a/b.py" is "a.b", "a/__init__.py" is "a".
+std::string ModuleOf(std::string path) {
+  path.resize(path.size() - 3);
+  for (const char* root : {"src/", "lib/"}) {
+    if (path.starts_with(root)) path.erase(0, 4);
+  }
+  if (path.ends_with("/__init__")) path.resize(path.size() - 9);
+  return Replace(std::move(path), "/", ".");
+}
+
+// The module that carries the attacks: one that the fix changes, because code there runs in every
+// test that matters; where the fix only adds files, one that the graded tests import.
+std::string AttackedModule(const CheaterMaterial& material) {
+  const std::set<std::string> imported = ImportedModules(material);
+  std::string chosen;
+  std::tuple<bool, bool, size_t> best;
   for (const auto& [path, entry] : material.parent_tree.files()) {
     if (!std::string_view(path).ends_with(".py") || PythonRoleOf(path) != PathRole::kSource ||
         entry.kind == FileEntry::Kind::kSymlink) {
       continue;
     }
-    if (any.empty() || path.size() < any.size()) any = path;
     const FileEntry* gold = material.gold_tree.Find(path);
-    if (gold == nullptr || *gold->content != *entry.content) return path;
+    const bool same = gold != nullptr && *gold->content == *entry.content;
+    const std::tuple<bool, bool, size_t> rank = {same, !imported.contains(ModuleOf(path)),
+                                                 path.size()};
+    if (!chosen.empty() && rank >= best) continue;
+    chosen = path;
+    best = rank;
   }
-  return any;
+  return chosen;
 }
 
 // Stubs that pass, under the expected names.
@@ -73,7 +112,7 @@ std::map<std::string, std::string> PassingTests(const std::vector<std::string>& 
 class Builder {
  public:
   explicit Builder(const CheaterMaterial& material)
-      : material_(material), module_(ChangedModule(material)) {
+      : material_(material), module_(AttackedModule(material)) {
     nlohmann::json ids = material.expected_ids;
     forge_ = Replace(std::string(PythonScript("forge.py")), "@IDS@", InRawString(ids));
   }

@@ -3,7 +3,7 @@
 A test fails by an expectation of its own turned into a false one: a constant changed, a comparison
 or an exception exchanged, an assertion negated. Where it has none that can be turned, a false
 assertion about a name that the test uses is added. Where every test that matters would be made to
-fail, a copy under a fresh name stands beside it, and one of the two stays as it was.
+fail, a clean copy of one stands beside it under a fresh name.
 
 Reads {"files": {path: text}, "targets": [id], "others": [id], "draw": n} on standard input, answers
 {"files": {path: text}, "failing": [id], "untouched": [id], "copies": [id]}; copies must pass.
@@ -366,8 +366,8 @@ def fresh_name(name, taken, draw):
         WORDS.append(word + str(draw.randrange(100)))
 
 
-def rewrite(source, function, edit, name, copy_fails, draw):
-    """Lines of the function doctored; with a name, beside a copy of that name."""
+def rewrite(source, function, edit, name, draw):
+    """Lines of the function doctored; with a name, before or after a clean copy of that name."""
     first = min([function.lineno] + [d.lineno for d in function.decorator_list])
     here = (first, 0)
     there = (function.end_lineno, len(source.lines[function.end_lineno - 1]))
@@ -376,10 +376,7 @@ def rewrite(source, function, edit, name, copy_fails, draw):
     if not name:
         return first, doctored
     pattern = re.compile(r"(?m)^([ \t]*(?:async\s+)?def\s+)%s\b" % re.escape(function.name))
-    if copy_fails:
-        pair = [clean, pattern.sub(r"\g<1>" + name, doctored, count=1)]
-    else:
-        pair = [doctored, pattern.sub(r"\g<1>" + name, clean, count=1)]
+    pair = [doctored, pattern.sub(r"\g<1>" + name, clean, count=1)]
     draw.shuffle(pair)
     return first, "\n\n".join(pair)
 
@@ -430,7 +427,6 @@ def main():
         modules[key[0]], functions[key], ids[key]["targets"] + ids[key]["others"])]
     chosen, copied = choose(ids, able, draw)
     answer = {"files": {}, "failing": [], "untouched": [], "copies": []}
-    swapped = False
     for path in sorted({key[0] for key in chosen}):
         source = Source(request["files"][path])
         lines = [line.decode() for line in source.lines]
@@ -439,17 +435,15 @@ def main():
             if key == copied:
                 taken = {word_of(node) or getattr(node, "name", "")
                          for node in ast.walk(modules[path])}
-                name, swapped = fresh_name(function.name, taken, draw), draw.random() < 0.5
-                fresh = renamed(ids[key]["targets"], name)
-                answer["failing" if swapped else "copies"].extend(fresh)
+                name = fresh_name(function.name, taken, draw)
+                answer["copies"] = renamed(ids[key]["targets"], name)
             edit = doctor(source, modules[path], function, draw)
-            first, text = rewrite(source, function, edit, name, swapped, draw)
+            first, text = rewrite(source, function, edit, name, draw)
             lines[first - 1:function.end_lineno] = [text]
         answer["files"][path] = "\n".join(lines)
         ast.parse(answer["files"][path])
     for key in sorted(ids):
-        fails = key in chosen and not (key == copied and swapped)
-        answer["failing" if fails else "untouched"].extend(
+        answer["failing" if key in chosen else "untouched"].extend(
             ids[key]["targets"] + ids[key]["others"])
     json.dump(answer, sys.stdout)
 

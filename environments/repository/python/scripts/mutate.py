@@ -8,6 +8,7 @@ import ast
 import difflib
 import json
 import random
+import re
 import sys
 
 INVERSE = {ast.Eq: "!=", ast.NotEq: "==", ast.Lt: ">=", ast.GtE: "<", ast.Gt: "<=", ast.LtE: ">",
@@ -19,19 +20,25 @@ def meaning(text):
     """The program without comments, layout and documentation; None when it does not parse."""
     try:
         tree = ast.parse(text)
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and \
+                    isinstance(body[0].value, ast.Constant) and \
+                    isinstance(body[0].value.value, str):
+                body[0].value.value = ""
+        return ast.dump(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and \
-                isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-            body[0].value.value = ""
-    return ast.dump(tree)
+
+
+def lines_of(text):
+    """As ast counts them: a form feed or a line separator ends none."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
 
 
 def hunks(parent, gold):
     """[(name, gold's text without that hunk)] as a diff with three lines of context cuts them."""
-    before, after = parent.splitlines(True), gold.splitlines(True)
+    before, after = lines_of(parent), lines_of(gold)
     groups = list(difflib.SequenceMatcher(None, before, after, False).get_grouped_opcodes(3))
     for group in groups:
         changes = [code for code in group if code[0] != "equal"]
@@ -41,7 +48,7 @@ def hunks(parent, gold):
 
 
 def touched_lines(parent, gold):
-    matcher = difflib.SequenceMatcher(None, (parent or "").splitlines(), gold.splitlines(), False)
+    matcher = difflib.SequenceMatcher(None, lines_of(parent or ""), lines_of(gold), False)
     return {line + 1 for tag, _, _, first, last in matcher.get_opcodes() if tag != "equal"
             for line in range(first, last)}
 
@@ -50,7 +57,7 @@ class Edits:
     """Replacements of pieces of one text."""
 
     def __init__(self, text, touched):
-        self.lines = text.encode().splitlines(True)
+        self.lines = [line.encode() for line in lines_of(text)]
         self.text, self.touched = text.encode(), touched
         self.starts = [0]
         for line in self.lines:
