@@ -227,6 +227,8 @@ TEST_F(PythonTest, ExpectationsAreTurnedAndWhatMayForgiveIsLeftAlone) {
       {"def test_x():\n    with pytest.raises(ValueError, match='x'):\n        int('x')\n", true},
       {"def test_x():\n    low = clamp(1, 2, 3)\n    low += 1\n", true},
       {"def test_x(): clamp(1, 2, 3)\n", true},
+      {"def test_x():\r\n    assert clamp(1, 2, 3) == 2\r\n\f\r\n", true},
+      {"def test_x():\n    text = '\u2028'; assert '\u00fc' == '\u00fc'\n", true},
       {"def test_x():\n    if clamp(1, 2, 3):\n        return\n", true},
       {"class TestX(unittest.TestCase):\n    def test_x(self):\n"
        "        self.assertEqual(clamp(1, 2, 3), 2)\n",
