@@ -63,7 +63,8 @@ FileTree GradedState(const GradingBench& bench, const FileTree& solution);
 // readable report, or was cut short (another exit code, unless a command such as make has turned it
 // into its own), or in which a sentinel could not import what the tests import: no report. A
 // whole-suite run may collect from folders where a sentinel file does not lie: one of which nothing
-// is reported is no forgery there. Graded runs always name their files.
+// is reported, or whose tests the user's selection leaves out, is no forgery there. Graded runs
+// always name their files.
 class Observer {
  public:
   // The session is opened by the first Observe.

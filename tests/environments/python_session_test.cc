@@ -390,8 +390,10 @@ TEST_F(PythonSessionTest, TheTestCommandsArgumentsCount) {
       {"pytest.ini", "[pytest]\naddopts = --no-such-option\n"}};
   environment_.set_test_command("python -m pytest -k one test_b.py");
   auto session = Open(files);
-  EXPECT_EQ(Cases(Run(*session, {"test_a.py"})).size(), 1U);
+  EXPECT_EQ(Cases(Run(*session, {"test_a.py"})).size(), 2U) << "a named file is run whole";
   EXPECT_EQ(Statuses(Run(*session, {})).count("test_b.py::test_one"), 1U);
+  environment_.set_test_command("python -m pytest -x -k one");
+  EXPECT_EQ(Cases(Run(*Open(files), {})).size(), 2U) << "the whole suite is what -k selects";
 
   environment_.set_test_command("echo begun && cd /work && python -m pytest test_a.py; exit 7");
   session = Open(files);

@@ -12,8 +12,8 @@
 namespace taskmint::environments {
 
 // See LanguageDriver::Doctor. Left alone are tests whose file the base's interpreter cannot parse,
-// tests under decorators or marks that might swallow the failure, tests that others call, and inherited ones
-// whose class is in another file. One sandbox opened and closed.
+// tests under decorators or marks that might swallow the failure, tests that others call, and
+// inherited ones whose class is in another file. One sandbox opened and closed.
 Result<DoctoredTests> DoctorPythonTests(sandbox::SandboxHost& sandboxes, const FileTree& overlay,
                                         const std::vector<std::string>& targets,
                                         const std::vector<std::string>& others, uint64_t draw,
