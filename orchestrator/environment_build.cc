@@ -22,14 +22,15 @@ bool SameLayers(const std::vector<BuiltLayer>& a, const std::vector<BuiltLayer>&
 
 }  // namespace
 
-Result<datasets::EnvironmentRow> ProvideEnvironment(RunContext& context,
-                                                    const environments::Proposal& proposal,
-                                                    const v1::RepositorySettings& settings,
-                                                    std::stop_token stop) {
+Result<ProvidedEnvironment> ProvideEnvironment(RunContext& context,
+                                               const environments::Proposal& proposal,
+                                               const v1::RepositorySettings& settings,
+                                               std::stop_token stop) {
   const environments::DriverContext where{
       context.sandboxes, context.base,
       std::filesystem::absolute(std::filesystem::path(context.store.cache_folder()) / "driver")
-          .string()};
+          .string(),
+      context.source.name + "\n" + context.source.repository_path};
   const FileTree& tree = proposal.parent_tree;
   TASKMINT_ASSIGN_OR_RETURN(
       const environments::EnvironmentRecipe recipe,
@@ -38,7 +39,7 @@ Result<datasets::EnvironmentRow> ProvideEnvironment(RunContext& context,
   std::lock_guard lock(*key_mutex);
   TASKMINT_ASSIGN_OR_RETURN(std::optional<datasets::EnvironmentRow> found,
                             context.store.FindEnvironment(recipe.key));
-  if (found) return *std::move(found);
+  if (found) return ProvidedEnvironment{*std::move(found), recipe.notes};
 
   Log(LogLevel::kInfo, "environment is built",
       {{"key", recipe.key}, {"commit", proposal.commit.sha}});
@@ -55,7 +56,8 @@ Result<datasets::EnvironmentRow> ProvideEnvironment(RunContext& context,
     row.layers.emplace_back(layer.mount_path, std::move(digest));
   }
   TASKMINT_RETURN_IF_ERROR(context.store.blobs().Sync());
-  return context.store.PutEnvironment(row);
+  TASKMINT_ASSIGN_OR_RETURN(datasets::EnvironmentRow kept, context.store.PutEnvironment(row));
+  return ProvidedEnvironment{std::move(kept), recipe.notes};
 }
 
 }  // namespace taskmint::orchestrator

@@ -3,6 +3,8 @@
 #define TASKMINT_ORCHESTRATOR_ENVIRONMENT_BUILD_H_
 
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "datasets/store.h"
 #include "environments/repository/candidate.h"
@@ -12,13 +14,19 @@
 
 namespace taskmint::orchestrator {
 
+struct ProvidedEnvironment {
+  datasets::EnvironmentRow row;
+  // Where it is not what the commit asked for; for people.
+  std::vector<std::string> notes;
+};
+
 // The environment of a proposal's parent tree. Of the threads of this process, one builds a key;
 // another process may build the same at the same time, which only costs time. Errors as
 // LanguageDriver::Resolve and Build, and the store's.
-Result<datasets::EnvironmentRow> ProvideEnvironment(RunContext& context,
-                                                    const environments::Proposal& proposal,
-                                                    const v1::RepositorySettings& settings,
-                                                    std::stop_token stop);
+Result<ProvidedEnvironment> ProvideEnvironment(RunContext& context,
+                                               const environments::Proposal& proposal,
+                                               const v1::RepositorySettings& settings,
+                                               std::stop_token stop);
 
 }  // namespace taskmint::orchestrator
 

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "sandbox/agent_sandbox.h"
 #include "sandbox/bubblewrap.h"
 
@@ -58,6 +60,7 @@ std::vector<std::string> SandboxSpec::DefaultMaskedPaths() {
     }
     ::closedir(stream);
   }
+  std::sort(paths.begin(), paths.end());  // they are part of a task's id
   return paths;
 }
 

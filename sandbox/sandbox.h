@@ -65,7 +65,8 @@ struct SandboxSpec {
   std::vector<std::string> scratch_paths;
   std::vector<Mount> mounts;
   // Absolute paths hidden under an empty read-only folder. Those the host lacks are ignored. The
-  // default hides what the package list does not describe, and Python packages of the host.
+  // default, which is sorted, hides what the package list does not describe, and Python packages
+  // of the host.
   std::vector<std::string> masked_paths = DefaultMaskedPaths();
   // Added to, or replacing, the variables above.
   std::map<std::string, std::string> variables;

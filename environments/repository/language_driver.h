@@ -31,10 +31,12 @@ enum class PathRole {
 struct EnvironmentRecipe {
   // SHA-256 over the base, the driver's version and everything below.
   std::string key;
-  // For people: the interpreter and the resolved packages, one a line.
+  // For people: the interpreter and the resolved packages, one a line. A function of the key.
   std::string description;
   // For the driver: opaque text that Build reads.
   std::string recipe;
+  // For people: where the environment is not what the commit asked for. Not part of the key.
+  std::vector<std::string> notes;
 };
 
 // A built environment on this machine.
@@ -123,8 +125,11 @@ struct DriverContext {
   sandbox::SandboxHost& sandboxes;
   sandbox::BaseLayer base;
   // Host folder for read-only caches shared by builds (downloads made without running foreign
-  // code); made when absent.
+  // code, and below a folder of each repository what was found out while its code ran); made when
+  // absent.
   std::string cache_path;
+  // Tells repositories apart.
+  std::string repository = {};
 };
 
 // One language. Stateless and thread-safe.

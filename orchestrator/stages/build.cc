@@ -27,12 +27,15 @@ Result<StageOutcome> Unbuildable(RunContext& context, v1::Candidate candidate,
   return outcome;
 }
 
-v1::Evidence BuildEvidence(const datasets::EnvironmentRow& built) {
+v1::Evidence BuildEvidence(const ProvidedEnvironment& provided) {
+  const datasets::EnvironmentRow& built = provided.row;
   v1::Evidence evidence;
   evidence.set_gate("build");
   evidence.set_outcome(v1::Evidence::OUTCOME_PASSED);
-  evidence.set_detail(built.reproducible ? "two builds gave equal layers"
-                                         : "the second build gave layers that differ");
+  std::string detail = built.reproducible ? "two builds gave equal layers"
+                                          : "the second build gave layers that differ";
+  for (const std::string& note : provided.notes) detail += "; " + note;
+  evidence.set_detail(detail);
   (*evidence.mutable_values())["reproducible"] = built.reproducible ? 1 : 0;
   (*evidence.mutable_values())["layers"] = static_cast<double>(built.layers.size());
   return evidence;
@@ -75,7 +78,7 @@ Result<StageOutcome> RunBuild(RunContext& context, v1::Candidate candidate, std:
     return Unbuildable(context, std::move(candidate), built.status());
   }
   TASKMINT_RETURN_IF_ERROR(built.status());
-  FillEnvironment(context, *settings, *built,
+  FillEnvironment(context, *settings, built->row,
                   *candidate.mutable_task()->mutable_environment()->mutable_repository());
   AddEvidence(candidate, BuildEvidence(*built));
   StageOutcome outcome;

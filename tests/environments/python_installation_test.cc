@@ -7,15 +7,19 @@
 
 #include <chrono>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
+#include "environments/repository/python/plan.h"
 #include "environments/repository/python/sources.h"
 #include "proto/base/digest.h"
+#include "proto/base/json.h"
 #include "tests/environments/python_fixture.h"
 
 namespace taskmint::environments {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -96,7 +100,7 @@ class PythonInstallationTest : public PythonSandboxTest {
   }
 
   DriverContext Context(sandbox::SandboxHost& host) {
-    return {host, {Sha256Hex("base"), "test"}, folder_.path() + "/cache"};
+    return {host, {Sha256Hex("base"), "test"}, folder_.path() + "/cache", repository_};
   }
   Result<EnvironmentRecipe> Resolve(const FileTree& tree, int64_t time_s = kIn2024) {
     return PythonUnderTest().Resolve(Context(*host_), tree, time_s, settings_, {});
@@ -118,6 +122,7 @@ class PythonInstallationTest : public PythonSandboxTest {
   }
 
   std::string index_;
+  std::string repository_;
   v1::RepositorySettings settings_;
 };
 
@@ -198,14 +203,115 @@ TEST_F(PythonInstallationTest, APytestThatDoesNotStartGivesWayToTheOldestThatDoe
   ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
   EXPECT_THAT(recipe->description, HasSubstr("pytest==8.3"));
   EXPECT_THAT(recipe->description, HasSubstr("pytest-old==2.0"));
-  EXPECT_THAT(recipe->description, HasSubstr("# pytest 2.5 does not work here"));
-  // What was found is remembered, and gives the same.
-  EXPECT_TRUE(fs::exists(folder_.path() + "/cache/python/oldest.json"));
-  for (const char* forget : {"none", "starts"}) {
-    fs::remove_all(folder_.path() + "/cache/python/" + forget);
+  // Notes tell the search, which is no part of what the environment is.
+  EXPECT_THAT(recipe->description, Not(HasSubstr("#")));
+  EXPECT_THAT(recipe->notes, Contains(HasSubstr("pytest 2.5 does not work here")));
+  // What was found is remembered for this repository alone, and gives the same.
+  for (const char* name : {"", "another"}) {
+    repository_ = name;
     auto again = Resolve(tree);
     ASSERT_TRUE(again.ok()) << again.status().ToString();
     EXPECT_EQ(again->key, recipe->key);
+    EXPECT_EQ(again->description, recipe->description);
+  }
+  const auto scopes = fs::directory_iterator(folder_.path() + "/cache/python/starts");
+  EXPECT_EQ(std::distance(begin(scopes), end(scopes)), 2);
+}
+
+TEST_F(PythonInstallationTest, WhatIsFoundDoesNotDependOnWhatWasFoundBefore) {
+  const std::string points = R"("entry_points.txt": "[pytest11]\nold = pytest_old\n"})";
+  for (const char* broken : {"1.0", "2.5"}) {
+    AddWheel("pytest_old", broken, R"({"pytest_old.py": "1 / 0", )" + points);
+  }
+  for (const char* sound : {"2.0", "3.0"}) {
+    AddWheel("pytest_old", sound, R"({"pytest_old.py": "", )" + points);
+  }
+  const auto tree = [](const std::string& limits) {
+    return TreeOf({{"pyproject.toml", std::string(kTestPackage) +
+                                          "[project.optional-dependencies]\ntests = [\"pytest-old" +
+                                          limits + "\"]\n"},
+                   {"bounds.py", ""}});
+  };
+  const auto late = Resolve(tree(">=2.1,<3"));
+  ASSERT_TRUE(late.ok()) << late.status().ToString();
+  EXPECT_THAT(late->description, HasSubstr("pytest-old==3.0"));
+  const auto early = Resolve(tree("<2"));
+  ASSERT_TRUE(early.ok()) << early.status().ToString();
+  EXPECT_THAT(early->description, HasSubstr("pytest-old==2.0"));
+}
+
+// A setup.py that prints a plan of its own, and ends the process that would print the real one.
+std::string PrintsPlan(const std::string& changes) {
+  return "import json, os\n"
+         "plan = {'name': 'bounds', 'version': '1.2', 'requires': [], 'tests': [],\n"
+         "        'entry_points': {}, 'roots': ['.'], 'modules': ['bounds.py'], 'notes': [],\n"
+         "        'extensions': [], 'compiled_backend': ''}\n" +
+         changes + "\nos.write(1, json.dumps(plan).encode())\nos._exit(0)\n";
+}
+
+TEST_F(PythonInstallationTest, APlanThatSetupPyForgesIsReadByType) {
+  const auto resolve = [&](const std::string& changes) {
+    return Resolve(TreeOf({{"setup.py", PrintsPlan(changes)}, {"bounds.py", ""}}));
+  };
+  auto odd = resolve("plan['python'] = 3; plan['surplus'] = [1]");
+  ASSERT_TRUE(odd.ok()) << odd.status().ToString();
+  EXPECT_THAT(odd->description, HasSubstr("Python 3."));
+  for (const char* changes :
+       {"plan['name'] = 3", "plan['version'] = None", "plan['tests'] = 'pytest'",
+        "plan['requires'] = [{}]", "plan['entry_points'] = {'pytest11': {'x': 1}}",
+        "plan['entry_points'] = {'pytest11': []}", "plan['modules'] = ['../../bin/python']",
+        "plan['roots'] = ['/usr']", "plan['version'] = '1/../../x'", "del plan['notes']",
+        "plan = []", "plan = 7", "os.write(1, b'{}')", "os._exit(0)", "os._exit(3)",
+        "os.kill(os.getpid(), 9)"}) {
+    auto refused = resolve(changes);
+    ASSERT_FALSE(refused.ok()) << changes;
+    EXPECT_EQ(refused.status().code(), Code::kFailedPrecondition) << changes;
+    EXPECT_EQ(refused.status().boundary(), Boundary::kEnvironment) << changes;
+    EXPECT_THAT(refused.status().message(), HasSubstr("metadata cannot be read")) << changes;
+  }
+}
+
+TEST_F(PythonInstallationTest, ASetupPySeesNeitherIndexesNorOtherProcesses) {
+  ::setenv("PIP_EXTRA_INDEX_URL", "https://user:hunter2@index.invalid/simple", 1);
+  auto plan = ReadPythonPlan(
+      Context(*host_),
+      TreeOf({{"setup.py",
+               "import glob, os\nseen = os.read(0, 1 << 20)\n"
+               "for path in glob.glob('/proc/[0-9]*/environ') + glob.glob('/proc/[0-9]*/fd/0'):\n"
+               "    try:\n        seen += open(path, 'rb').read()\n"
+               "    except OSError:\n        pass\n"
+               "from setuptools import setup\n"
+               "bad = [w for w in (b'hunter2', b'UV_', b'PIP_', b'index_urls', b'proxy')"
+               " if w in seen]\n"
+               "setup(name='clean' if not bad else b'-'.join(bad).decode())\n"}}),
+      {});
+  ::unsetenv("PIP_EXTRA_INDEX_URL");
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  EXPECT_EQ(StringOr(*plan, "name", ""), "clean");
+}
+
+TEST_F(PythonInstallationTest, AnAnswerForgedByKillingTheResolverIsNone) {
+  // Imported by every Python of the trial environment, as the resolver's child.
+  const FileTree tree = TreeOf(
+      {{"pyproject.toml", kTestPackage},
+       {"src/bounds/__init__.py", ""},
+       {"src/sitecustomize.py",
+        "import json, os\n"
+        "answer = {'packages': [], 'notes': [], 'python': '3.0', 'tried': {'a' * 64: True},\n"
+        "          'key': 'a' * 64, 'memo': {'packages': []}, 'plan': {}}\n"
+        "try:\n"
+        "    with open('/proc/%d/fd/1' % os.getppid(), 'wb') as file:\n"
+        "        file.write(json.dumps(answer).encode())\n"
+        "except OSError:\n"
+        "    pass\n"
+        "os.kill(os.getppid(), 9)\n"}});
+  auto forged = Resolve(tree);
+  ASSERT_FALSE(forged.ok());
+  EXPECT_EQ(forged.status().boundary(), Boundary::kSandbox);
+  EXPECT_EQ(forged.status().code(), Code::kAborted);
+  for (const auto& entry :
+       fs::recursive_directory_iterator(folder_.path() + "/cache/python/starts")) {
+    EXPECT_NE(entry.path().filename(), std::string(64, 'a'));
   }
 }
 

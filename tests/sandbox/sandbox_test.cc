@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/sandbox/open_sandbox.h"
 
 namespace taskmint::sandbox {
@@ -12,6 +14,12 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr int64_t kModifiedS = 1'600'000'000;
+
+TEST(SandboxTest, MaskedPathsAreInOneOrderOnEveryMachine) {
+  const auto paths = SandboxSpec::DefaultMaskedPaths();
+  EXPECT_GE(paths.size(), 4U);
+  EXPECT_TRUE(std::is_sorted(paths.begin(), paths.end()));
+}
 
 TEST(SandboxTest, RunTellsExitCodeAndBothOutputs) {
   auto sandbox = OpenSandbox();

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "environments/repository/python/scripts.h"
 #include "proto/base/json.h"
@@ -36,6 +37,27 @@ Result<sandbox::AllowedHost> HostOf(const std::string& url) {
   Result<sandbox::AllowedHost> host = sandbox::HostOfUrl(url);
   if (host.ok()) return host;
   return Status(Code::kInvalidArgument, Boundary::kConfig, host.status().message());
+}
+
+std::optional<std::vector<std::string>> KnownFileHosts(const std::string& key) {
+  const std::lock_guard lock(file_hosts_mutex);
+  const auto found = FileHosts().find(key);
+  if (found == FileHosts().end()) return std::nullopt;
+  return found->second;
+}
+
+void KeepFileHosts(const std::string& key, std::vector<std::string> hosts) {
+  const std::lock_guard lock(file_hosts_mutex);
+  FileHosts().emplace(key, std::move(hosts));
+}
+
+std::vector<std::string> HostsOf(const json& answer) {
+  std::vector<std::string> hosts;
+  if (!answer.contains("hosts") || !answer["hosts"].is_array()) return hosts;
+  for (const json& host : answer["hosts"]) {
+    if (host.is_string()) hosts.push_back(host.get<std::string>());
+  }
+  return hosts;
 }
 
 // Of build_hosts: the repository's own.
@@ -72,6 +94,11 @@ std::string Joined(const std::vector<std::string>& values, size_t from) {
 }
 
 }  // namespace
+
+Status WithoutPython(const Status& status) {
+  if (status.code() != Code::kNotFound && status.code() != Code::kFailedPrecondition) return status;
+  return NoBasePython(status.message());
+}
 
 Result<std::unique_ptr<BuildSandbox>> BuildSandbox::Open(const DriverContext& context,
                                                          const v1::RepositorySettings& settings,
@@ -116,7 +143,7 @@ Result<std::unique_ptr<BuildSandbox>> BuildSandbox::Open(const DriverContext& co
   TASKMINT_ASSIGN_OR_RETURN(made->sandbox_, context.sandboxes.Open(spec, stop));
   FileTree scripts;
   for (const char* name :
-       {"plan.py", "setup_stub.py", "resolve.py", "package_index.py", "fetch.py", "build.py"}) {
+       {"resolve.py", "locking.py", "package_index.py", "fetch.py", "build.py"}) {
     TASKMINT_RETURN_IF_ERROR(scripts.Set(name, RegularFile(std::string(PythonScript(name)))));
   }
   TASKMINT_RETURN_IF_ERROR(made->sandbox_->Put(scripts, kScriptFolder, 0));
@@ -152,13 +179,13 @@ Status BuildSandbox::AllowIndexes(std::stop_token stop) {
     TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost host, HostOf(link));
     Allow(host);
   }
-  const std::lock_guard lock(file_hosts_mutex);
-  auto found = FileHosts().find(key);
-  if (found == FileHosts().end()) {
+  std::optional<std::vector<std::string>> found = KnownFileHosts(key);
+  if (!found) {
     TASKMINT_ASSIGN_OR_RETURN(const json answer, RunScript("resolve.py", {"hosts"}, {}, stop));
-    found = FileHosts().emplace(key, answer.at("hosts").get<std::vector<std::string>>()).first;
+    found = HostsOf(answer);
+    KeepFileHosts(key, *found);
   }
-  for (const std::string& text : found->second) {
+  for (const std::string& text : *found) {
     TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost host, ParseHost(text));
     Allow(host);
   }
@@ -175,14 +202,15 @@ Result<json> BuildSandbox::RunScript(std::string_view name,
                                      std::stop_token stop) {
   request["uv"] = kUvInside;
   request["python"] = kBasePython;
+  // build.py looks nothing up itself, and runs what should not read credentials.
+  const bool looks_up = name != "build.py";
   request["index_urls"] = json::array();
   for (const std::string& url : sources_.index_urls) {
-    if (!url.starts_with("file://")) request["index_urls"].push_back(url);
+    if (looks_up && !url.starts_with("file://")) request["index_urls"].push_back(url);
   }
-  request["find_links"] = sources_.find_links;
+  request["find_links"] = looks_up ? json(sources_.find_links) : json::array();
   request["hosts"] = hosts_;
   request["tree"] = "/work";
-  request["plan"] = std::string(kScriptFolder) + "/plan.py";
   request["tools_date"] = kToolsDate;
   request["today"] = Today();
   sandbox::Command command;
@@ -192,11 +220,7 @@ Result<json> BuildSandbox::RunScript(std::string_view name,
   command.wall_ms_max = kScriptMsMax;
   command.output_bytes_max = 16 << 20;
   auto run = sandbox_->Run(command, stop);
-  const Code code = run.status().code();
-  if (code == Code::kNotFound || code == Code::kFailedPrecondition) {
-    return NoBasePython(run.status().message());
-  }
-  if (!run.ok()) return run.status();
+  if (!run.ok()) return WithoutPython(run.status());
   if (run->ending == sandbox::Ending::kCancelled) {
     return Status(Code::kCancelled, Boundary::kEnvironment, "cancelled");
   }
@@ -205,22 +229,27 @@ Result<json> BuildSandbox::RunScript(std::string_view name,
                   "building the environment took longer than " +
                       std::to_string(kScriptMsMax / 60'000) + " minutes");
   }
+  const std::string ended =
+      std::string(name) + " ended with " + std::string(sandbox::EndingName(run->ending)) + " ";
+  if (run->ending != sandbox::Ending::kExited) {  // killed from outside: no judgement
+    return Status(Code::kAborted, Boundary::kSandbox,
+                  ended + std::to_string(run->signal) + ": is there memory enough?");
+  }
   auto answer = ParseJson(run->output);
-  if (!answer.ok() || !answer->is_object()) {
-    return Status(
-        Code::kFailedPrecondition, Boundary::kEnvironment,
-        std::string(name) + " ended with " + std::string(sandbox::EndingName(run->ending)) + " " +
-            std::to_string(run->exit_code) + ": " + CutMiddle(Printable(run->error_output), 1500));
+  if (run->exit_code != 0 || !answer.ok() || !answer->is_object()) {
+    return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
+                  ended + std::to_string(run->exit_code) + ": " +
+                      CutMiddle(Printable(run->error_output), 1500));
   }
   if (answer->contains("offline")) {
     return Status(Code::kUnavailable, Boundary::kEnvironment,
                   "no network: the package index cannot be reached (" +
-                      Printable(answer->value("offline", "")) +
+                      Printable(StringOr(*answer, "offline", "")) +
                       "); connect, or name a local index with UV_DEFAULT_INDEX or UV_FIND_LINKS");
   }
   if (answer->contains("refusal")) {
     return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
-                  Printable(answer->value("refusal", "")));
+                  Printable(StringOr(*answer, "refusal", "")));
   }
   return std::move(answer).value();
 }

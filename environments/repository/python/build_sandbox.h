@@ -17,6 +17,9 @@ namespace taskmint::environments {
 // Our scripts inside.
 inline constexpr char kScriptFolder[] = "/tmp/taskmint";
 
+// What a failure to start that interpreter means to a person.
+Status WithoutPython(const Status& status);
+
 struct BuildSandboxOptions {
   // Whether the package index (and settings.build_hosts) can be reached.
   bool network = false;
@@ -35,10 +38,10 @@ class BuildSandbox {
                                                     std::stop_token stop);
 
   // Runs one of our scripts with `request` on its standard input; its answer, one JSON object.
-  // Adds what every script is told: uv, python, index_urls, find_links, hosts, tree, plan, dates.
-  // FAILED_PRECONDITION (environment) with the script's refusal, UNAVAILABLE (environment) when it
-  // says the network is away, DEADLINE_EXCEEDED (environment); FAILED_PRECONDITION (config) when
-  // the base has no Python.
+  // Adds what every script is told: uv, python, index_urls, find_links, hosts, tree, dates.
+  // FAILED_PRECONDITION (environment) with the script's refusal or failure, UNAVAILABLE
+  // (environment) when it says the network is away, DEADLINE_EXCEEDED (environment), ABORTED
+  // (sandbox) when it was killed; FAILED_PRECONDITION (config) when the base has no Python.
   Result<nlohmann::json> RunScript(std::string_view name, const std::vector<std::string>& arguments,
                                    nlohmann::json request, std::stop_token stop);
 

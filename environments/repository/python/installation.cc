@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "environments/repository/python/build_sandbox.h"
+#include "environments/repository/python/plan.h"
 #include "environments/repository/python/scripts.h"
 #include "proto/base/digest.h"
 #include "proto/base/json.h"
@@ -24,7 +24,9 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 // Part of every key: raise it when the scripts make other environments from the same input.
-constexpr char kDriverVersion[] = "python-1";
+constexpr char kDriverVersion[] = "python-2";
+constexpr size_t kNotesMax = 50;
+constexpr size_t kTriedMax = 1000;
 
 Status CacheError(const std::string& path) {
   return Status(Code::kResourceExhausted, Boundary::kStore,
@@ -75,34 +77,40 @@ bool IsLockedFile(const json& file) {
          name.find('/') == std::string::npos && IsTreePath(name);
 }
 
-// What the recipe keeps of a plan; nothing when the answer is not of that form.
-Result<json> RecipeOf(const json& answer, const std::string& date) {
+// What the recipe keeps of a plan and of resolve.py's answer; nothing when that is not of its form.
+Result<json> RecipeOf(const json& answer, const json& plan, const std::string& date) {
   const Status wrong(Code::kInternal, Boundary::kEnvironment, "resolve.py answers nonsense");
-  if (!answer.contains("plan") || !answer["plan"].is_object() || !answer.contains("packages") ||
-      !answer["packages"].is_array()) {
+  const std::string python = StringOr(answer, "python", "");
+  if (python.empty() || !answer.contains("packages") || !answer["packages"].is_array()) {
     return wrong;
   }
   for (const json& file : answer["packages"]) {
     if (!IsLockedFile(file)) return wrong;
   }
-  json plan;
-  for (const char* field :
-       {"name", "version", "requires", "entry_points", "roots", "modules", "python"}) {
-    if (!answer["plan"].contains(field)) return wrong;
-    plan[field] = answer["plan"][field];
+  json kept = {{"python", python}};
+  for (const char* field : {"name", "version", "requires", "entry_points", "roots", "modules"}) {
+    kept[field] = plan.at(field);
   }
-  return json{{"packages", answer["packages"]}, {"plan", plan}, {"date", date}};
+  return json{{"packages", answer["packages"]}, {"plan", kept}, {"date", date}};
 }
 
-std::string Describe(const json& recipe, const json& notes) {
-  std::string text = "Python " + recipe["plan"]["python"].get<std::string>() + "\n";
+std::string Describe(const json& recipe) {
+  std::string text = "Python " + StringOr(recipe["plan"], "python", "") + "\n";
   for (const json& file : recipe["packages"]) {
-    text += file["name"].get<std::string>() + "==" + file["version"].get<std::string>() + "\n";
-  }
-  for (const json& note : notes) {
-    if (note.is_string()) text += "# " + note.get<std::string>() + "\n";
+    text += StringOr(file, "name", "") + "==" + StringOr(file, "version", "") + "\n";
   }
   return Printable(text);
+}
+
+std::vector<std::string> NotesOf(const json& answer) {
+  std::vector<std::string> notes;
+  if (!answer.contains("notes") || !answer["notes"].is_array()) return notes;
+  for (const json& note : answer["notes"]) {
+    if (note.is_string() && notes.size() < kNotesMax) {
+      notes.push_back(CutMiddle(Printable(note.get<std::string>()), 400));
+    }
+  }
+  return notes;
 }
 
 // Brings the recipe's files into the cache, each checked by its digest here, on the host.
@@ -133,26 +141,24 @@ Status FetchFiles(const DriverContext& context, const v1::RepositorySettings& se
   return OkStatus();
 }
 
-json ReadHints(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  auto hints = ParseJson(text.str());
-  return hints.ok() && hints->is_object() ? std::move(hints).value() : json::object();
+// What was found out of which packages start under this base while code of the repository could
+// run, so for no other repository. Facts of the packages: the order of finding them changes
+// nothing.
+std::string FoundOutPath(const DriverContext& context) {
+  DigestBuilder scope;
+  scope.Add(kDriverVersion).Add(context.repository).Add(context.base.package_list_digest);
+  scope.Add(PythonScript("resolve.py")).Add(PythonScript("locking.py"));
+  return context.cache_path + "/python/starts/" + scope.Hex();
 }
 
-Status KeepWhatWasFound(const std::string& cache, const std::string& hints_path,
-                        const json& answer) {
-  const std::string key = answer.value("key", "");
-  if (IsDigest(key) && answer.contains("memo")) {
-    TASKMINT_RETURN_IF_ERROR(WriteWhole(cache + "/python/starts/" + key, DumpJson(answer["memo"])));
+Status KeepWhatWasFound(const std::string& folder, const json& answer) {
+  if (!answer.contains("tried") || !answer["tried"].is_object()) return OkStatus();
+  size_t kept = 0;
+  for (const auto& [key, starts] : answer["tried"].items()) {
+    if (!IsDigest(key) || !starts.is_boolean() || ++kept > kTriedMax) continue;
+    TASKMINT_RETURN_IF_ERROR(WriteWhole(folder + "/" + key, starts.get<bool>() ? "1" : "0"));
   }
-  if (!answer.contains("hints") || !answer["hints"].is_object() || answer["hints"].empty()) {
-    return OkStatus();
-  }
-  json merged = ReadHints(hints_path);
-  merged.update(answer["hints"]);
-  return WriteWhole(hints_path, DumpJson(merged));
+  return OkStatus();
 }
 
 }  // namespace
@@ -161,8 +167,8 @@ Result<EnvironmentRecipe> ResolvePython(const DriverContext& context, const File
                                         int64_t commit_time_s,
                                         const v1::RepositorySettings& settings,
                                         std::stop_token stop) {
-  const std::string memo = context.cache_path + "/python/starts";
-  const std::string hints_path = context.cache_path + "/python/oldest.json";
+  TASKMINT_ASSIGN_OR_RETURN(const json plan, ReadPythonPlan(context, tree, stop));
+  const std::string memo = FoundOutPath(context);
   std::error_code error;
   fs::create_directories(memo, error);
   if (error) return CacheError(memo);
@@ -173,16 +179,17 @@ Result<EnvironmentRecipe> ResolvePython(const DriverContext& context, const File
   TASKMINT_ASSIGN_OR_RETURN(auto place, BuildSandbox::Open(context, settings, options, stop));
   TASKMINT_RETURN_IF_ERROR(place->sandbox().Put(tree, "/work", 1));
   const std::string date = DateAfter(commit_time_s);
-  json request = {{"date", date}, {"memo", "/memo"}, {"hints", ReadHints(hints_path)}};
+  json request = {{"date", date}, {"memo", "/memo"}, {"plan", plan}};
   request["packages"] = json::array();
   for (const std::string& package : settings.packages()) request["packages"].push_back(package);
   TASKMINT_ASSIGN_OR_RETURN(const json answer,
                             place->RunScript("resolve.py", {"resolve"}, request, stop));
-  TASKMINT_RETURN_IF_ERROR(KeepWhatWasFound(context.cache_path, hints_path, answer));
-  TASKMINT_ASSIGN_OR_RETURN(json made, RecipeOf(answer, date));
+  TASKMINT_RETURN_IF_ERROR(KeepWhatWasFound(memo, answer));
+  TASKMINT_ASSIGN_OR_RETURN(json made, RecipeOf(answer, plan, date));
 
   EnvironmentRecipe recipe;
-  recipe.description = Describe(made, answer.value("notes", json::array()));
+  recipe.description = Describe(made);
+  recipe.notes = NotesOf(answer);
   // The date matters to packages that are built from source: what builds them is as of it.
   const bool sources = std::any_of(made["packages"].begin(), made["packages"].end(),
                                    [](const json& file) { return file["kind"] != "wheel"; });

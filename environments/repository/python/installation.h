@@ -11,8 +11,8 @@
 namespace taskmint::environments {
 
 // See LanguageDriver::Resolve and Build. Below context.cache_path: python/files/SHA256/NAME (what
-// the index served, checked), python/starts/KEY (which packages start under this base) and
-// python/oldest.json (hints for that search). Thread-safe; files appear by rename.
+// the index served, checked) and python/starts/REPOSITORY/PACKAGES (which packages start under this
+// base, found out while that repository's code could run). Thread-safe; files appear by rename.
 Result<EnvironmentRecipe> ResolvePython(const DriverContext& context, const FileTree& tree,
                                         int64_t commit_time_s,
                                         const v1::RepositorySettings& settings,

@@ -343,7 +343,7 @@ class Plan:
         for root in self.source_roots():
             for entry in os.listdir(root):
                 path = os.path.join(root, entry)
-                if entry in aside or entry.startswith(("test_", ".")):
+                if entry in aside or entry.startswith(("test_", ".")) or not entry.isprintable():
                     continue
                 if entry.endswith(".py") or os.path.isfile(path + "/__init__.py"):
                     found.add(entry)
@@ -395,9 +395,12 @@ class Plan:
         return result
 
     def as_json(self):
+        self.name = self.name if isinstance(self.name, str) else ""
+        self.name = self.name if re.fullmatch(r"[A-Za-z0-9._ -]{0,200}", self.name) else ""
+        self.version = str(self.version)
         if not self.version or not re.match(r"v?\d", self.version):
             self.version = self.module_version()
-        if not re.match(r"\d+(\.\d+)*([.\w+-]*)$", self.version):
+        if not re.fullmatch(r"\d+(\.\d+)*[0-9A-Za-z.+_-]{0,60}", self.version):
             self.version = "0.0.0"
         points = {kind: dict(sorted((str(k), str(v)) for k, v in table.items()))
                   for kind, table in sorted(self.entry_points.items())
@@ -406,8 +409,7 @@ class Plan:
         return {"name": self.name, "version": self.version, "requires": self.flat(self.requires),
                 "tests": self.test_requirements(), "entry_points": points,
                 "roots": self.source_roots(), "modules": self.modules(), "notes": self.notes,
-                "extensions": self.extensions, "compiled_backend": compiled,
-                "python": sys.version.split()[0]}
+                "extensions": self.extensions, "compiled_backend": compiled}
 
 
 def main():

@@ -4,7 +4,7 @@ Runs inside a sandbox whose only way out is the package index. Two commands:
   hosts    which hosts the index's pages link to
   resolve  plan, lock, try to start pytest, lift what does not start to the oldest version that does
 """
-import datetime
+import ctypes
 import hashlib
 import json
 import os
@@ -12,91 +12,17 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
-import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from package_index import Index, NoNetwork, normal, off_limits, version_key
+from locking import Refusal, Uv, days_after, locked_file, one_line, unbuildable, versions
+from package_index import Index, NoNetwork, normal, version_key
 
 TRY_S_MAX = 120
 # How much later than a lifted package what it needs may be: pytest 6.2.5 starts under Python 3.11
 # with a release of py that came two months after it.
 CLOSURE_DAYS = 365
-
-
-class Refusal(Exception):
-    """The environment cannot be made; the text says why, to a person."""
-
-
-def days_after(date, days):
-    return (datetime.date.fromisoformat(date) + datetime.timedelta(days=days)).isoformat()
-
-
-class Uv:
-    def __init__(self, request):
-        self.request = request
-        self.dates = {}      # package -> date that replaces the commit's
-        self.overrides = {}  # package -> version that was lifted
-        if request["date"] < request["tools_date"]:
-            for name in ("setuptools", "wheel"):
-                self.dates[name] = request["tools_date"]
-
-    def run(self, *arguments, text=None):
-        command = [self.request["uv"], *arguments]
-        if os.environ.get("UV_NO_INDEX") and arguments[0] == "pip":  # uv itself does not read it
-            command.append("--no-index")
-        return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace",
-                              check=False)
-
-    def choices(self, until=None):
-        found = ["--no-config", "--no-managed-python", "--no-python-downloads", "--no-sources",
-                 "--exclude-newer", until or self.request["date"]]
-        for name, date in sorted(self.dates.items()) if not until else ():
-            found += ["--exclude-newer-package", "%s=%s" % (name, date)]
-        return found
-
-    def compile(self, requirements, until=None):
-        """(packages by name, "") or (None, uv's message); `until` replaces all other dates."""
-        arguments = ["pip", "compile", "-", "-q", "--no-header", "--no-annotate",
-                     "--format", "pylock.toml", "--python", self.request["python"]]
-        if self.overrides and not until:
-            with open("/tmp/overrides.txt", "w") as file:
-                file.writelines("%s==%s\n" % item for item in sorted(self.overrides.items()))
-            arguments += ["--override", "/tmp/overrides.txt"]
-        arguments += self.choices(until)
-        done = self.run(*arguments, text="\n".join(requirements) + "\n")
-        if done.returncode != 0:
-            return None, self.explained(done.stderr)
-        packages = tomllib.loads(done.stdout).get("packages", [])
-        return {normal(package["name"]): package for package in packages}, ""
-
-    def explained(self, message):
-        """uv's message, led by what to do where it asks for a host that the proxy refuses."""
-        asked = re.findall(r"(?:Failed to fetch: `?|for url \(|unable to access ')"
-                           r"(https?://[^\s)`']+)", message)
-        for url in asked:
-            refused = off_limits(url, self.request["hosts"])
-            if refused:
-                return refused + ": " + message
-        if re.search(r"error sending request|Could not connect|dns error|tunnel|timed out"
-                     r"|429 Too Many|error trying to connect|HTTP status server error",
-                     message, re.I):
-            raise NoNetwork(" ".join(message.split())[:400])
-        return message
-
-    def install(self, folder, packages):
-        """uv's message when a package cannot be installed, else ""."""
-        shutil.rmtree(folder, ignore_errors=True)
-        made = self.run("venv", "-q", "--no-config", "--no-managed-python",
-                        "--no-python-downloads", "--python", self.request["python"], folder)
-        if made.returncode != 0:
-            raise Refusal("no virtual environment: " + made.stderr.strip())
-        names = ["%s==%s" % (name, package["version"]) for name, package in packages.items()]
-        done = self.run("pip", "install", "-q", "--no-deps", "--python", folder, *self.choices(),
-                        *names)
-        if done.returncode != 0:
-            return self.explained(done.stderr)
-        return ""
+PYTHON = sys.version.split()[0]
+PR_SET_DUMPABLE = 4
 
 
 class Resolver:
@@ -105,7 +31,9 @@ class Resolver:
         self.index, self.uv = Index(request), Uv(request)
         self.notes = list(plan["notes"])
         self.own = normal(plan["name"])
+        self.tried = {}       # digest of packages -> whether they start
         self.closure = set()  # of the package that is being lifted
+        self.own_is_needed = False
         self.requirements = []
         self.venv = "/tmp/try"
 
@@ -163,19 +91,17 @@ class Resolver:
     def others(self, packages):
         return {name: package for name, package in packages.items() if name != self.own}
 
-    # Lifting one package to the oldest later version for which `good` holds.
+    # Lifting one package to the oldest later version for which `good` holds. What is found depends
+    # on nothing but the index and this repository's tree: not on what was found out before.
     def lift(self, name, version, good, requirements=None):
         later = sorted((item for item in self.index.versions(name).items()
                         if version_key(item[0]) > version_key(version)),
                        key=lambda item: version_key(item[0]))
         before = (dict(self.uv.dates), dict(self.uv.overrides))
         requirements = requirements or self.requirements
-        hints = self.request["hints"]  # what other commits' searches found
 
-        def attempt(place):
+        def attempt(place, tree):
             candidate, date = later[place]
-            if hints.get("%s==%s" % (name, candidate)) == "does not work":
-                return False
             limit = days_after(date, CLOSURE_DAYS) if date else self.request["today"]
             closure, _ = self.uv.compile(["%s==%s" % (name, candidate)], until=limit)
             self.closure = set(closure or ()) | {name}
@@ -184,33 +110,30 @@ class Resolver:
                 self.uv.dates[member] = max(limit, self.uv.dates.get(member, self.request["date"]))
             self.uv.overrides[name] = candidate
             packages, _ = self.uv.compile(self.unpinned(requirements))
-            if packages is None:
-                return False
-            if good(name, packages):
-                return True
-            # Elsewhere it is the project, or its other packages, that fail.
-            if self.own not in self.closure and good != self.starts_among_all:
-                hints["%s==%s" % (name, candidate)] = "does not work"
-            return False
+            return packages is not None and good(name, packages, tree)
 
-        hint = hints.get("%s for %s" % (name, self.own)) or hints.get(name)
-        for place, (candidate, _) in enumerate(later):
-            if candidate == hint and (place == 0 or not attempt(place - 1)) and attempt(place):
-                return self.lifted(name, version, candidate)
-        failed, step, passed = -1, 1, None
-        while passed is None and failed < len(later) - 1:
-            place = min(failed + step, len(later) - 1)
-            if attempt(place):
-                passed = place
-            else:
-                failed, step = place, step * 2
-        while passed is not None and passed - failed > 1:
-            middle = (passed + failed) // 2
-            if attempt(middle):
-                passed = middle
-            else:
-                failed = middle
-        if passed is None or not attempt(passed):
+        def search(failed, tree):
+            step, passed = 1, None
+            while passed is None and failed < len(later) - 1:
+                place = min(failed + step, len(later) - 1)
+                if attempt(place, tree):
+                    passed = place
+                else:
+                    failed, step = place, step * 2
+            while passed is not None and passed - failed > 1:
+                middle = (passed + failed) // 2
+                if attempt(middle, tree):
+                    passed = middle
+                else:
+                    failed = middle
+            return passed
+
+        # First among released packages alone, of which facts are remembered; then with the tree.
+        passed = search(-1, False)
+        if passed is not None and not attempt(passed, True):
+            passed = search(passed, True)
+            passed = passed if passed is not None and attempt(passed, True) else None
+        if passed is None:
             self.uv.dates, self.uv.overrides = before
             return False
         return self.lifted(name, version, later[passed][0])
@@ -219,8 +142,6 @@ class Resolver:
         self.notes.append("%s %s does not work here: the oldest that does is %s"
                           % (name, version, found) if version != "0" else
                           "%s was not there yet: the oldest that works is %s" % (name, found))
-        own = " for " + self.own if self.own in self.closure else ""
-        self.request["hints"][name + own] = found
         self.requirements = self.unpinned(self.requirements)
         return True
 
@@ -230,10 +151,16 @@ class Resolver:
                 if normal(re.match(r"[\w.-]*", line)[0]) in self.closure else line
                 for line in requirements]
 
-    def builds(self, name, packages):
+    def builds(self, name, packages, _tree):
         broken = unbuildable(self.uv.install("/tmp/build", {name: packages[name]})) \
             if name in packages else None
         return not broken
+
+    @staticmethod
+    def bare_variables():
+        """Without those that name indexes, with their credentials."""
+        return {name: value for name, value in os.environ.items()
+                if not name.startswith(("UV_", "PIP_"))}
 
     # Starting pytest as the runs will: the repository's own modules from its tree.
     def try_start(self, *plugins, autoload=False):
@@ -244,7 +171,7 @@ class Resolver:
             file.write("[pytest]\n")
         with open(folder + "/test_nothing.py", "w") as file:
             file.write("def test_nothing(tmp_path):\n    assert tmp_path\n")
-        variables = dict(os.environ)
+        variables = self.bare_variables()
         if not autoload:
             variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         command = [self.venv + "/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
@@ -277,16 +204,41 @@ class Resolver:
             for root in self.plan["roots"]:
                 file.write(os.path.normpath(self.request["tree"] + "/" + root) + "\n")
 
-    def pytest_starts(self, name, packages):
-        packages = self.others(packages)
+    def pytest_starts(self, name, packages, tree, *plugins):
+        """Whether pytest starts with what the lifted package needs, and with the plugins; the
+        project itself is the tree's, or a release's as any other package."""
         needed = {member: package for member, package in packages.items()
                   if member in self.closure}
-        if name not in needed or self.uv.install(self.venv, needed):
+        tree = tree and self.own in needed
+        if tree:
+            needed = self.others(needed)
+        if name not in needed:
             return False
-        self.add_roots()
-        return not self.try_start()
 
-    def starts_among_all(self, name, packages):
+        def starts():
+            if self.uv.install(self.venv, needed):
+                return False
+            if tree:
+                self.add_roots()
+            return not self.try_start() and not (plugins and self.try_start(*plugins))
+        if tree or not all(package.get("wheels") for package in needed.values()):
+            return starts()
+        key = self.digest(["alone", versions(needed), plugins])
+        if self.known(key) is None:
+            self.tried[key] = starts()
+        return self.known(key)
+
+    def known(self, key):
+        """What an earlier search, or this one, found; None when nothing did."""
+        if key not in self.tried:
+            try:
+                with open(os.path.join(self.request["memo"], key)) as file:
+                    self.tried[key] = file.read() == "1"
+            except OSError:
+                return None
+        return self.tried[key]
+
+    def starts_among_all(self, name, packages, _tree):
         packages = self.others(packages)
         if name not in packages or self.uv.install(self.venv, packages):
             return False
@@ -300,7 +252,7 @@ class Resolver:
                   "  for e in d.entry_points:\n"
                   "    if e.group == 'pytest11': print(e.name, d.metadata['Name'])\n")
         done = subprocess.run([self.venv + "/bin/python", "-c", script], capture_output=True,
-                              text=True, check=False)
+                              env=self.bare_variables(), text=True, check=False)
         return sorted(tuple(line.split(" ", 1)) for line in done.stdout.splitlines())
 
     def make_start(self, packages):
@@ -313,7 +265,7 @@ class Resolver:
                 break
             if not self.lift("pytest", version, good):
                 raise Refusal("no version of pytest from %s on starts under Python %s: %s"
-                              % (version, self.plan["python"], one_line(message)))
+                              % (version, PYTHON, one_line(message)))
             packages = self.install(self.again())
         if self.own == "pytest" or not self.try_start(autoload=True):
             return packages
@@ -323,9 +275,9 @@ class Resolver:
             if not message or name not in packages:
                 continue
 
-            def good(lifted, found, entry=entry):
+            def good(lifted, found, tree, entry=entry):
                 self.closure |= {"pytest", *found}
-                return self.pytest_starts(lifted, found) and not self.try_start("-p", entry)
+                return self.pytest_starts(lifted, found, tree, "-p", entry)
             if not self.lift(name, packages[name]["version"], good):
                 self.drop(name, message)
             packages = self.install(self.again())
@@ -353,7 +305,7 @@ class Resolver:
                     continue
                 done = subprocess.run([self.venv + "/bin/python", "-c", "import " + name],
                                       cwd="/", capture_output=True, text=True, timeout=TRY_S_MAX,
-                                      errors="replace", check=False)
+                                      env=self.bare_variables(), errors="replace", check=False)
                 if done.returncode != 0 and re.search("ImportError|ModuleNotFoundError",
                                                       done.stderr):
                     what = ", ".join(self.plan["extensions"]) or self.plan["compiled_backend"]
@@ -363,77 +315,61 @@ class Resolver:
 
     def resolve(self):
         packages = self.lock()
-        key = self.memo_key(packages)
-        try:
-            with open(os.path.join(self.request["memo"], key)) as file:
-                known = json.load(file)
-            return {"packages": known["packages"], "notes": self.notes + known["notes"], "key": ""}
-        except (OSError, ValueError, KeyError):
-            pass
-        before = len(self.notes)
-        packages = self.make_start(packages)
-        self.check_extensions()
+        self.own_is_needed = self.own in packages
+        packages = self.others(packages)
+        key = self.starts_key(packages)
+        if not self.known(key):
+            locked = versions(packages)
+            packages = self.make_start(packages)
+            self.check_extensions()
+            if versions(packages) == locked:
+                self.tried[key] = True
         files = [locked_file(name, package) for name, package in sorted(packages.items())]
-        return {"packages": files, "notes": self.notes, "key": key, "memo": {
-            "packages": files, "notes": self.notes[before:]}, "hints": self.request["hints"]}
+        return {"packages": files, "notes": self.notes, "tried": self.tried, "python": PYTHON}
 
-    def memo_key(self, packages):
-        digest = hashlib.sha256()
-        locked = sorted("%s==%s" % (name, package["version"]) for name, package in packages.items())
-        known = [self.plan["python"], self.own, self.plan["roots"], locked, self.requirements,
-                 self.request["date"] if self.uv.overrides else ""]
-        digest.update(json.dumps(known).encode())
-        if self.own in packages or self.plan["extensions"] or self.plan["compiled_backend"] or \
+    def starts_key(self, packages):
+        """Names all that it depends on whether pytest and its plugins start."""
+        known = ["all", self.own, self.plan["roots"], self.plan["modules"], versions(packages)]
+        if not all(package.get("wheels") for package in packages.values()):
+            known.append(self.request["date"])  # what builds them is as of it
+        if self.own_is_needed or self.plan["extensions"] or self.plan["compiled_backend"] or \
                 "pytest11" in self.plan["entry_points"]:
-            for root, folders, names in os.walk(self.request["tree"]):
-                folders.sort()
-                for name in sorted(names):
-                    if name.endswith(".py"):
-                        with open(os.path.join(root, name), "rb") as file:
-                            digest.update(name.encode() + hashlib.sha256(file.read()).digest())
+            known.append(self.sources_digest())
+        return self.digest(known)
+
+    def sources_digest(self):
+        digest = hashlib.sha256()
+        for root, folders, names in os.walk(self.request["tree"]):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(root, name)
+                if name.endswith(".py") and os.path.isfile(path):
+                    with open(path, "rb") as file:
+                        digest.update(os.fsencode(name) + hashlib.sha256(file.read()).digest())
         return digest.hexdigest()
 
-
-def unbuildable(message):
-    match = re.search(r"(?:Failed to build|Failed to download and build|Failed to prepare"
-                      r"|Failed to parse metadata from built wheel)[^`]*`([\w.-]+)==([^`]+)`",
-                      message)
-    return (normal(match[1]), match[2]) if match else None
+    @staticmethod
+    def digest(value):
+        return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def locked_file(name, package):
-    wheels = package.get("wheels") or []
-    file, kind = (wheels[0], "wheel") if wheels else (package.get("sdist"), "sdist")
-    if not file or "sha256" not in file.get("hashes", {}) or "url" not in file:
-        raise Refusal("%s %s has no file with a SHA-256 on the index" % (name, package["version"]))
-    leaf = urllib.parse.unquote(urllib.parse.urlsplit(file["url"]).path).rpartition("/")[2]
-    return {"name": name, "version": package["version"], "kind": kind, "file": leaf,
-            "url": file["url"], "sha256": file["hashes"]["sha256"]}
-
-
-def one_line(text):
-    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    if len(lines) > 12:
-        lines = lines[:4] + ["..."] + lines[-8:]
-    return " | ".join(lines)[:1500]
+def hide():
+    """From the code that runs here as the same user: this process's memory and pipes, and the
+    request, which names indexes with their credentials."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
 
 
 def main():
     request = json.load(sys.stdin)
+    hide()
     try:
         if sys.argv[1] == "hosts":
             answer = {"hosts": Index(request).hosts(["pytest", "pluggy"])}
         else:
-            clean = {name: value for name, value in os.environ.items()
-                     if not name.startswith(("UV_", "PIP_"))}
-            plan = subprocess.run([request["python"], "-I", request["plan"], request["tree"]],
-                                  env=clean, capture_output=True, text=True, timeout=TRY_S_MAX,
-                                  check=False)
-            if plan.returncode != 0:
-                raise Refusal("the project's metadata cannot be read: " + one_line(plan.stderr))
-            plan = json.loads(plan.stdout)
-            answer = Resolver(request, plan).resolve()
-            answer["plan"] = plan
+            answer = Resolver(request, request["plan"]).resolve()
     except Refusal as error:
         answer = {"refusal": str(error)}
     except NoNetwork as error:
