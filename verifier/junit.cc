@@ -14,7 +14,8 @@ namespace taskmint::verifier {
 namespace {
 
 constexpr size_t kMessageBytesMax = 500;
-constexpr size_t kAttributeBytesMax = 64 << 10;
+constexpr size_t kPathBytesMax = 4 << 10;   // of a file or class: no path is that long
+constexpr size_t kNameBytesMax = 64 << 10;  // parametrized tests are named by their values
 
 void AppendUtf8(std::string& out, uint32_t code) {
   if (code < 0x80) {
@@ -244,7 +245,7 @@ class Reader {
     for (; attributes[0] != nullptr; attributes += 2) {
       const std::string_view key = attributes[0];
       const std::string_view value = attributes[1];
-      if (value.size() > kAttributeBytesMax) continue;  // no id is that long
+      if (value.size() > (key == "name" ? kNameBytesMax : kPathBytesMax)) continue;
       if (key == "file") test.file = value;
       if (key == "classname") test.class_name = value;
       if (key == "name") test.name = value;

@@ -29,7 +29,7 @@ struct JUnitReport {
 
 // Limits of a report.
 struct JUnitLimits {
-  size_t bytes_max = 256 << 20;
+  size_t bytes_max = 64 << 20;
   size_t cases_max = 1'000'000;
   int depth_max = 64;
 };

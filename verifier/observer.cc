@@ -188,7 +188,7 @@ struct Observer::Impl {
   Observation Once(const std::vector<std::string>& files, std::optional<uint64_t> shuffle_seed,
                    int64_t wall_ms_max, std::stop_token stop);
   Observation Read(const TestRunOutput& output, const std::vector<SentinelFile>& sentinels,
-                   const TestRun& run);
+                   const TestRun& run, const std::stop_token& stop);
 };
 
 Observation Observer::Impl::Once(const std::vector<std::string>& files,
@@ -228,11 +228,12 @@ Observation Observer::Impl::Once(const std::vector<std::string>& files,
     observation.reason = output.ok() ? "cancelled" : output.status().message();
     return observation;
   }
-  return Read(*output, sentinels, run);
+  return Read(*output, sentinels, run, stop);
 }
 
 Observation Observer::Impl::Read(const TestRunOutput& output,
-                                 const std::vector<SentinelFile>& sentinels, const TestRun& run) {
+                                 const std::vector<SentinelFile>& sentinels, const TestRun& run,
+                                 const std::stop_token& stop) {
   Observation observation;
   observation.log = output.log;
   observation.wall_ms = output.wall_ms;
@@ -252,15 +253,22 @@ Observation Observer::Impl::Read(const TestRunOutput& output,
     observation.reason = report.status().message();
     return observation;
   }
-  // TestId looks at the files of the run, which are the session's and the sentinels.
+  // Ids are of the files of the run, which are the session's and the sentinels.
   for (const auto& [path, entry] : run.added.files()) TASKMINT_CHECK(state.Set(path, entry).ok());
+  const auto names = bench.driver.NamesOfTests(state);
   for (const JUnitCase& test : report->cases) {
-    std::string id = bench.driver.TestId(test.file, test.class_name, test.name, state);
+    if (stop.stop_requested()) {
+      observation.trust = Trust::kNoVerdict;
+      observation.reason = "cancelled";
+      break;
+    }
+    std::string id = names->Id(test.file, test.class_name, test.name);
     if (id.empty()) continue;
     const auto [place, fresh] = observation.tests.emplace(ToUtf8(id), test.status);
     if (!fresh && Severity(test.status) > Severity(place->second)) place->second = test.status;
   }
   for (const auto& [path, entry] : run.added.files()) state.Remove(path);
+  if (observation.trust == Trust::kNoVerdict) return observation;
   // Sentinels are listed in a run of named files.
   const bool whole_suite = run.files.empty();
   SentinelCheck check;

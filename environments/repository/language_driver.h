@@ -84,6 +84,16 @@ class TestSession {
   virtual Result<TestRunOutput> Run(const TestRun& run, std::stop_token stop) = 0;
 };
 
+// Node ids of JUnit test cases. Thread-safe.
+class TestNames {
+ public:
+  virtual ~TestNames() = default;
+  // From a case's attributes, which are hostile: time and space are linear in their bytes. Empty
+  // when it cannot be told.
+  virtual std::string Id(std::string_view junit_file, std::string_view junit_class,
+                         std::string_view junit_name) const = 0;
+};
+
 // A test of known outcome that the verifier adds to a run.
 struct SentinelFile {
   std::string path;
@@ -174,10 +184,8 @@ class LanguageDriver {
   // test` has its own. Empty: the language's default.
   virtual bool StartsRunner(const std::string& /*test_command*/) const { return true; }
 
-  // Node id of a JUnit test case, from its attributes; `is_file` tells which paths exist. Empty
-  // when it cannot be told.
-  virtual std::string TestId(std::string_view junit_file, std::string_view junit_class,
-                             std::string_view junit_name, const FileTree& tree) const = 0;
+  // The names of the test cases of reports about `tree`, which outlives them.
+  virtual std::unique_ptr<TestNames> NamesOfTests(const FileTree& tree) const = 0;
 
   // Sentinels to stand beside `graded_files`, drawn from `draw`: at least one must pass, one fail
   // and one be in error; named like the tests in `overlay`.

@@ -1,6 +1,7 @@
 #include "environments/repository/patch.h"
 
 #include <re2/re2.h>
+#include <signal.h>
 
 #include <string>
 
@@ -55,15 +56,28 @@ std::string Hint(const std::string& patch) {
   return "";
 }
 
-Status ExplainFailure(const sandbox::CommandResult& result, const std::string& patch) {
+// The machine's failure, which says nothing about the patch.
+Status MachineError(std::string message) {
+  return {Code::kUnavailable, Boundary::kSandbox, std::move(message)};
+}
+
+Status ExplainFailure(const sandbox::CommandResult& result, const std::string& patch,
+                      bool host_ran_out) {
+  if (host_ran_out) return MachineError("this machine ran out of memory while git applied a patch");
   switch (result.ending) {
     case sandbox::Ending::kCancelled:
       return Error(Code::kCancelled, "applying the patch was cancelled");
     case sandbox::Ending::kWallTime:
-      return Error(Code::kResourceExhausted, "the patch took longer than " +
-                                                 std::to_string(kWallMsMax / 1000) + " s to apply");
+      return MachineError("git took longer than " + std::to_string(kWallMsMax / 1000) +
+                          " s to apply the patch");
     case sandbox::Ending::kExited:
       break;
+    case sandbox::Ending::kSignalled:
+      if (result.signal != SIGXFSZ) {
+        return MachineError("git was killed by signal " + std::to_string(result.signal) +
+                            " while it applied the patch");
+      }
+      [[fallthrough]];
     default:
       return Error(Code::kResourceExhausted,
                    "the patch expands beyond the limits of the sandbox (" +
@@ -107,11 +121,11 @@ Result<FileTree> ApplyPatch(sandbox::SandboxHost& host, const FileTree& base,
   command.wall_ms_max = kWallMsMax;
   Result<sandbox::CommandResult> result = box->Run(command, stop);
   if (!result.ok() && result.status().code() == Code::kNotFound) {
-    return Error(Code::kFailedPrecondition, "git is not installed: `apt-get install git`");
+    return MachineError("git is not installed: `apt-get install git`");
   }
   TASKMINT_RETURN_IF_ERROR(result.status());
   if (result->ending != sandbox::Ending::kExited || result->exit_code != 0) {
-    return ExplainFailure(*result, command.input);
+    return ExplainFailure(*result, command.input, box->HostRanOutOfMemory());
   }
   sandbox::CollectLimits limits;
   limits.bytes_max = kDiskBytesMax;

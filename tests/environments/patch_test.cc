@@ -1,9 +1,13 @@
 #include "environments/repository/patch.h"
 
 #include <gmock/gmock.h>
+#include <signal.h>
+
+#include <filesystem>
 
 #include "environments/repository/git_repository.h"
 #include "proto/base/random.h"
+#include "tests/environments/forwarding_sandbox.h"
 #include "tests/environments/random_tree.h"
 
 namespace taskmint::environments {
@@ -135,6 +139,33 @@ TEST_F(ApplyPatchTest, HidesControlCharactersOfHostilePatches) {
   const auto result = Apply(Base(), "--- a/\x1b[31mred\n+++ b/\x1b[31mred\n@@ -1 +1 @@\n-x\n+y\n");
   ASSERT_FALSE(result.ok());
   EXPECT_THAT(result.status().message(), Not(HasSubstr("\x1b")));
+}
+
+// In which git ends in a way that it chose for no reason of the patch's.
+template <sandbox::Ending kEnding>
+class BrokenSandbox : public sandbox::ForwardingSandbox {
+ public:
+  using ForwardingSandbox::ForwardingSandbox;
+  Result<sandbox::CommandResult> Run(const sandbox::Command&, std::stop_token) override {
+    sandbox::CommandResult result;
+    result.ending = kEnding;
+    result.signal = SIGKILL;
+    return result;
+  }
+};
+
+TEST_F(ApplyPatchTest, ABrokenMachineIsNoJudgementOfThePatch) {
+  sandbox::ForwardingHost<BrokenSandbox<sandbox::Ending::kWallTime>> slow(*host_);
+  sandbox::ForwardingHost<BrokenSandbox<sandbox::Ending::kSignalled>> killing(*host_);
+  sandbox::ForwardingHost<> without_git(*host_, std::filesystem::canonical("/usr/bin/git"));
+  for (sandbox::SandboxHost* host :
+       {static_cast<sandbox::SandboxHost*>(&slow), static_cast<sandbox::SandboxHost*>(&killing),
+        static_cast<sandbox::SandboxHost*>(&without_git)}) {
+    const auto result = ApplyPatch(*host, Base(), kPatch, {});
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.status().boundary(), Boundary::kSandbox) << result.status().ToString();
+    EXPECT_TRUE(result.status().transient());
+  }
 }
 
 TEST_F(ApplyPatchTest, RefusesAHugePatch) {

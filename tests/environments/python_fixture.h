@@ -135,6 +135,7 @@ struct Case {
 
 inline std::vector<Case> CasesOf(const TestRunOutput& output, const FileTree& tree) {
   std::vector<Case> cases;
+  const auto names = PythonUnderTest().NamesOfTests(tree);
   const std::string xml = output.junit_xml.value_or("");
   static const std::regex kCase(R"re(<testcase ([^>]*?)(/>|>(<(\w+))?))re");
   const auto attribute = [](const std::string& text, const std::string& name) {
@@ -152,9 +153,9 @@ inline std::vector<Case> CasesOf(const TestRunOutput& output, const FileTree& tr
   for (auto it = std::sregex_iterator(xml.begin(), xml.end(), kCase); it != std::sregex_iterator();
        ++it) {
     const std::string text = (*it)[1];
-    cases.push_back({PythonUnderTest().TestId(attribute(text, "file"), attribute(text, "classname"),
-                                              attribute(text, "name"), tree),
-                     (*it)[4].length() > 0 ? (*it)[4].str() : "passed"});
+    cases.push_back(
+        {names->Id(attribute(text, "file"), attribute(text, "classname"), attribute(text, "name")),
+         (*it)[4].length() > 0 ? (*it)[4].str() : "passed"});
   }
   return cases;
 }

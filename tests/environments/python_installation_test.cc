@@ -13,6 +13,7 @@
 #include "environments/repository/python/sources.h"
 #include "proto/base/digest.h"
 #include "proto/base/json.h"
+#include "tests/environments/forwarding_sandbox.h"
 #include "tests/environments/python_fixture.h"
 
 namespace taskmint::environments {
@@ -50,22 +51,6 @@ class IndexServer {
  private:
   FILE* server_ = nullptr;
   int stop_ = -1;
-};
-
-// Opens sandboxes from which a file of the base is missing.
-class MaskingHost : public sandbox::SandboxHost {
- public:
-  MaskingHost(sandbox::SandboxHost& host, std::string path) : host_(host), path_(std::move(path)) {}
-  Result<std::unique_ptr<sandbox::Sandbox>> Open(const sandbox::SandboxSpec& spec,
-                                                 std::stop_token stop) override {
-    sandbox::SandboxSpec masked = spec;
-    masked.masked_paths.push_back(path_);
-    return host_.Open(masked, stop);
-  }
-
- private:
-  sandbox::SandboxHost& host_;
-  std::string path_;
 };
 
 class PythonInstallationTest : public PythonSandboxTest {
@@ -361,7 +346,7 @@ TEST_F(PythonInstallationTest, WhatCannotBeMadeSaysWhy) {
 }
 
 TEST_F(PythonInstallationTest, AMissingInterpreterIsSaid) {
-  MaskingHost host(*host_, fs::canonical("/usr/bin/python3").string());
+  sandbox::ForwardingHost<> host(*host_, fs::canonical("/usr/bin/python3").string());
   auto recipe =
       PythonUnderTest().Resolve(Context(host), TreeOf({{"a.py", ""}}), kIn2024, settings_, {});
   ASSERT_FALSE(recipe.ok());

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "environments/repository/python/session.h"
 #include "environments/repository/python/sources.h"
 #include "tests/environments/python_fixture.h"
@@ -15,11 +17,26 @@ using testing::Optional;
 
 TEST(PythonPathsTest, RolesFollowWhatEachFileDoes) {
   const LanguageDriver& python = PythonUnderTest();
-  for (const char* path :
-       {"conftest.py", "tests/deep/conftest.py", "pytest.ini", ".pytest.ini", "tox.ini",
-        "setup.cfg", "pyproject.toml", "src/sitecustomize.py", "usercustomize.py", "lib/x.pth",
-        "noxfile.py", "bin/pytest", "a/__pycache__/b.cpython-311.pyc", "x.egg-info/PKG-INFO",
-        "src/y-1.0.dist-info/entry_points.txt"}) {
+  for (const char* path : {"conftest.py",
+                           "tests/deep/conftest.py",
+                           "pytest.ini",
+                           ".pytest.ini",
+                           "tox.ini",
+                           "setup.cfg",
+                           "pyproject.toml",
+                           "src/sitecustomize.py",
+                           "usercustomize.py",
+                           "lib/x.pth",
+                           "noxfile.py",
+                           "bin/pytest",
+                           "a/__pycache__/b.cpython-311.pyc",
+                           "x.egg-info/PKG-INFO",
+                           "src/y-1.0.dist-info/entry_points.txt",
+                           "src/x.DIST-INFO/entry_points.txt",
+                           "Z.Egg-Info/PKG-INFO",
+                           "src/sitecustomize.cpython-311-x86_64-linux-gnu.so",
+                           "usercustomize.abi3.so",
+                           "sitecustomize/__init__.py"}) {
     EXPECT_EQ(python.RoleOf(path), PathRole::kSteering) << path;
   }
   for (const char* path : {"tests/data/a.json", "test/x.py", "testing/helper.py", "a/test_b.py",
@@ -27,10 +44,12 @@ TEST(PythonPathsTest, RolesFollowWhatEachFileDoes) {
     EXPECT_EQ(python.RoleOf(path), PathRole::kTest) << path;
   }
   for (const char* path : {"src/a/b.py", "a.py", "lib/fast.pyx", "numpy/testing/asserts.py",
-                           "jinja2/tests.py", "contest.py", "latest/x.py"}) {
+                           "jinja2/tests.py", "contest.py", "latest/x.py", "celery/app/tasks.py",
+                           "src/pkg/setup.py", "deploy/fabfile.py"}) {
     EXPECT_EQ(python.RoleOf(path), PathRole::kSource) << path;
   }
-  for (const char* path : {"README.rst", "docs/conf.py", "setup.py", "a/template.html"}) {
+  for (const char* path :
+       {"README.rst", "docs/conf.py", "setup.py", "tasks.py", "fabfile.py", "a/template.html"}) {
     EXPECT_EQ(python.RoleOf(path), PathRole::kOther) << path;
   }
   EXPECT_TRUE(python.IsTestFile("a/test_b.py"));
@@ -85,8 +104,9 @@ TEST(PythonPathsTest, NodeIdsComeFromClassnameAndFile) {
                                 {"tests/__init__.py", ""},
                                 {"test_root.py", ""},
                                 {"docs/guide.rst", ""}});
+  const auto names = PythonUnderTest().NamesOfTests(tree);
   const auto id = [&](const char* file, const char* class_name, const char* name) {
-    return PythonUnderTest().TestId(file, class_name, name, tree);
+    return names->Id(file, class_name, name);
   };
   EXPECT_EQ(id("tests/test_a.py", "tests.test_a", "test_x"), "tests/test_a.py::test_x");
   EXPECT_EQ(id("tests/test_a.py", "tests.test_a.TestB.TestC", "test_x"),
@@ -105,6 +125,27 @@ TEST(PythonPathsTest, NodeIdsComeFromClassnameAndFile) {
   EXPECT_EQ(id("", "", "tests.test_a"), "tests/test_a.py");
   EXPECT_EQ(id("", "", "pytest"), "");
   EXPECT_EQ(id("", "gone.test_a", "t"), "");
+}
+
+TEST(PythonPathsTest, HostileClassnamesCostLittle) {
+  FileTree tree;
+  for (int i = 0; i < 3000; ++i) {
+    ASSERT_TRUE(tree.Set("tests/v1.2/test_" + std::to_string(i) + ".py", RegularFile("")).ok());
+  }
+  std::string dotted = "a";
+  for (int i = 0; i < 32'000; ++i) dotted += ".a";
+  std::string deep = "tests";  // as many components as are taken
+  for (int i = 0; i < 62; ++i) deep += ".a";
+  const auto begin = std::chrono::steady_clock::now();
+  const auto names = PythonUnderTest().NamesOfTests(tree);
+  for (int i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(names->Id("", dotted, "t"), "");
+    ASSERT_EQ(names->Id("", deep, "t"), "");
+    ASSERT_EQ(names->Id("", "", dotted), "");
+  }
+  // A millisecond each would be too much.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+  EXPECT_EQ(names->Id("", "tests.v1.2.test_7.TestA", "t"), "tests/v1.2/test_7.py::TestA::t");
 }
 
 TEST(PythonPathsTest, OnlyPlainPytestCommandsGoToTheWarmRunner) {

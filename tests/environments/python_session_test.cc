@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "tests/environments/forwarding_sandbox.h"
 #include "tests/environments/python_fixture.h"
 
 namespace taskmint::environments {
@@ -45,46 +46,14 @@ class PythonSessionTest : public PythonLayerTest {
   FileTree tree_;
 };
 
-// Sandboxes on a machine whose memory runs out: the kernel kills inside.
-class StarvedSandbox : public sandbox::Sandbox {
+// On a machine whose memory runs out: the kernel kills inside.
+class StarvedSandbox : public sandbox::ForwardingSandbox {
  public:
-  explicit StarvedSandbox(std::unique_ptr<Sandbox> inner) : inner_(std::move(inner)) {}
-  Result<sandbox::CommandResult> Run(const sandbox::Command& c, std::stop_token s) override {
-    return inner_->Run(c, std::move(s));
-  }
-  Result<std::unique_ptr<sandbox::LineProcess>> Start(const sandbox::Command& c) override {
-    return inner_->Start(c);
-  }
-  Status Put(const FileTree& tree, std::string_view path, int64_t modified_s) override {
-    return inner_->Put(tree, path, modified_s);
-  }
-  Status Remove(const std::vector<std::string>& paths) override { return inner_->Remove(paths); }
-  Status Clear(std::string_view path) override { return inner_->Clear(path); }
-  Result<std::string> Get(std::string_view path, int64_t bytes_max) override {
-    return inner_->Get(path, bytes_max);
-  }
-  Result<FileTree> Collect(std::string_view path, const sandbox::CollectLimits& l) override {
-    return inner_->Collect(path, l);
-  }
-  Status KillAll() override { return inner_->KillAll(); }
+  using ForwardingSandbox::ForwardingSandbox;
   bool HostRanOutOfMemory() override { return ++calls_ > 1; }
 
  private:
-  std::unique_ptr<Sandbox> inner_;
   int calls_ = 0;
-};
-
-class StarvedHost : public sandbox::SandboxHost {
- public:
-  explicit StarvedHost(SandboxHost& host) : host_(host) {}
-  Result<std::unique_ptr<sandbox::Sandbox>> Open(const sandbox::SandboxSpec& spec,
-                                                 std::stop_token stop) override {
-    TASKMINT_ASSIGN_OR_RETURN(auto inner, host_.Open(spec, stop));
-    return std::unique_ptr<sandbox::Sandbox>(std::make_unique<StarvedSandbox>(std::move(inner)));
-  }
-
- private:
-  SandboxHost& host_;
 };
 
 TEST_F(PythonSessionTest, EveryOutcomeIsReportedWithItsId) {
@@ -292,7 +261,7 @@ TEST_F(PythonSessionTest, AnswersThatAreNotTheRunnersAreNoVerdict) {
 }
 
 TEST_F(PythonSessionTest, ARunThatTheMachinesWantOfMemoryKilledIsNoVerdict) {
-  StarvedHost host(*host_);
+  sandbox::ForwardingHost<StarvedSandbox> host(*host_);
   auto session = PythonUnderTest().OpenSession(
       host, environment_, built_,
       TreeOf({{"test_a.py", "import os\ndef test_a(): os.kill(os.getpid(), 9)\n"}}), {});
@@ -304,6 +273,29 @@ TEST_F(PythonSessionTest, ARunThatTheMachinesWantOfMemoryKilledIsNoVerdict) {
   EXPECT_TRUE(output.status().transient());
   EXPECT_EQ(output.status().boundary(), Boundary::kSandbox);
   EXPECT_THAT(output.status().message(), HasSubstr("out of memory"));
+}
+
+TEST_F(PythonSessionTest, AStateThatDoesNotFitIsAResultWithoutAReport) {
+  environment_.mutable_limits()->set_disk_bytes_max(4 << 20);
+  auto session =
+      Open({{"test_a.py", "def test_a(): pass\n"}, {"big.bin", std::string(8 << 20, 'x')}});
+  ASSERT_NE(session, nullptr);
+  for (int i = 0; i < 2; ++i) {
+    const TestRunOutput output = Run(*session, {"test_a.py"});
+    EXPECT_EQ(output.ending, Ending::kExited);
+    EXPECT_FALSE(output.junit_xml);
+    EXPECT_THAT(output.log, HasSubstr("do not fit"));
+  }
+  // One that leaves no room for what the verifier adds.
+  session = Open({{"test_a.py", "def test_a(): pass\n"},
+                  {"big.bin", std::string((4 << 20) - (64 << 10), 'x')}});
+  ASSERT_NE(session, nullptr);
+  TestRun run;
+  run.files = {"test_a.py"};
+  ASSERT_TRUE(run.added.Set("test_b.py", RegularFile(std::string(1 << 20, '#'))).ok());
+  const auto output = session->Run(run, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  EXPECT_FALSE(output->junit_xml);
 }
 
 TEST_F(PythonSessionTest, AReportThatIsNoFileIsNoReport) {

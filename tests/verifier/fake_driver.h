@@ -107,10 +107,8 @@ class FakeDriver : public environments::LanguageDriver {
     ++opened;
     return std::unique_ptr<environments::TestSession>(std::make_unique<Session>(*this, tree));
   }
-  std::string TestId(std::string_view file, std::string_view, std::string_view name,
-                     const FileTree& tree) const override {
-    if (!tree.Contains(file)) return "";
-    return std::string(file) + (name.empty() ? "" : "::" + std::string(name));
+  std::unique_ptr<environments::TestNames> NamesOfTests(const FileTree& tree) const override {
+    return std::make_unique<Names>(tree);
   }
   std::vector<environments::SentinelFile> DrawSentinels(const FileTree&,
                                                         const std::vector<std::string>&,
@@ -162,6 +160,17 @@ class FakeDriver : public environments::LanguageDriver {
   }
 
  private:
+  class Names final : public environments::TestNames {
+   public:
+    explicit Names(const FileTree& tree) : tree_(tree) {}
+    std::string Id(std::string_view file, std::string_view, std::string_view name) const override {
+      if (!tree_.Contains(file)) return "";
+      return std::string(file) + (name.empty() ? "" : "::" + std::string(name));
+    }
+
+   private:
+    const FileTree& tree_;
+  };
   class Session final : public environments::TestSession {
    public:
     Session(const FakeDriver& driver, FileTree tree) : driver_(driver), tree_(std::move(tree)) {}

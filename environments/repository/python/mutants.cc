@@ -67,20 +67,20 @@ Result<std::vector<AlteredSolution>> MutatePython(sandbox::SandboxHost& sandboxe
   command.variables["PYTHONHASHSEED"] = "0";
   TASKMINT_ASSIGN_OR_RETURN(const sandbox::CommandResult run, opened->Run(command, stop));
   auto answer = ParseJson(run.output);
-  if (!answer.ok() || !answer->contains("mutants")) {
+  if (!answer.ok() || !answer->contains("mutants") || !(*answer)["mutants"].is_array()) {
     return Status(Code::kInternal, Boundary::kEnvironment,
                   "mutating the fix ended with " + std::to_string(run.exit_code) + ": " +
                       CutMiddle(Printable(run.error_output), 1000));
   }
   std::vector<AlteredSolution> mutants;
   for (const json& made : (*answer)["mutants"]) {
-    const std::string path = made.at("path").get<std::string>();
-    AlteredSolution mutant{Printable(made.at("name").get<std::string>()), gold_tree};
-    if (made.at("text").is_null()) {
+    const std::string path = StringOr(made, "path", "");
+    AlteredSolution mutant{Printable(StringOr(made, "name", "")), gold_tree};
+    if (made.contains("text") && made["text"].is_null()) {
       mutant.tree.Remove(path);
     } else {
       const FileEntry* old = gold_tree.Find(path);
-      FileEntry entry = RegularFile(made["text"].get<std::string>());
+      FileEntry entry = RegularFile(StringOr(made, "text", ""));
       if (old != nullptr) entry.kind = old->kind;
       TASKMINT_RETURN_IF_ERROR(mutant.tree.Set(path, std::move(entry)));
     }

@@ -94,7 +94,7 @@ Result<json> ReadPythonPlan(const DriverContext& context, const FileTree& tree,
   spec.variables["PYTHONHASHSEED"] = "0";
   TASKMINT_ASSIGN_OR_RETURN(auto place, context.sandboxes.Open(spec, stop));
   FileTree scripts;
-  for (const char* name : {"plan.py", "setup_stub.py"}) {
+  for (const char* name : {"plan.py", "poetry.py", "setup_stub.py"}) {
     TASKMINT_RETURN_IF_ERROR(scripts.Set(name, RegularFile(std::string(PythonScript(name)))));
   }
   TASKMINT_RETURN_IF_ERROR(place->Put(scripts, kScriptFolder, 0));

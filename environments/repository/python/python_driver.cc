@@ -45,9 +45,8 @@ class PythonDriver : public LanguageDriver {
   bool StartsRunner(const std::string& test_command) const override {
     return test_command.empty() || ArgumentsOfPytest(test_command).has_value();
   }
-  std::string TestId(std::string_view junit_file, std::string_view junit_class,
-                     std::string_view junit_name, const FileTree& tree) const override {
-    return PytestNodeId(junit_file, junit_class, junit_name, tree);
+  std::unique_ptr<TestNames> NamesOfTests(const FileTree& tree) const override {
+    return std::make_unique<PytestNodeIds>(tree);
   }
   std::vector<SentinelFile> DrawSentinels(const FileTree& overlay,
                                           const std::vector<std::string>& graded_files,

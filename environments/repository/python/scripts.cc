@@ -15,6 +15,7 @@ TASKMINT_SCRIPT(package_index)
 TASKMINT_SCRIPT(setup_stub)
 TASKMINT_SCRIPT(fetch)
 TASKMINT_SCRIPT(locking)
+TASKMINT_SCRIPT(poetry)
 TASKMINT_SCRIPT(build)
 TASKMINT_SCRIPT(runner)
 TASKMINT_SCRIPT(mutate)
@@ -40,6 +41,7 @@ std::string_view PythonScript(std::string_view name) {
   TASKMINT_RETURN_SCRIPT(setup_stub);
   TASKMINT_RETURN_SCRIPT(fetch);
   TASKMINT_RETURN_SCRIPT(locking);
+  TASKMINT_RETURN_SCRIPT(poetry);
   TASKMINT_RETURN_SCRIPT(build);
   TASKMINT_RETURN_SCRIPT(runner);
   TASKMINT_RETURN_SCRIPT(mutate);

@@ -29,7 +29,7 @@ constexpr int64_t kFileTime = 1'577'836'800;  // 2020-01-01: any fixed one that 
 constexpr int64_t kWarmUpMsMax = 120'000;
 constexpr int64_t kWallMsDefault = 600'000;
 constexpr int64_t kLogBytesMax = 256 << 10;
-constexpr int64_t kReportBytesMax = 256 << 20;
+constexpr int64_t kReportBytesMax = 64 << 20;
 
 // Options of pytest that take the next argument as their value.
 bool TakesValue(std::string_view option) {
@@ -101,18 +101,20 @@ class PythonSession : public TestSession {
 
   // Puts the files in place and warms the runner.
   Status Begin(std::stop_token stop) {
-    TASKMINT_RETURN_IF_ERROR(sandbox_->Put(tree_, kWork, kFileTime));
-    return arguments_ ? StartRunner(stop) : OkStatus();
+    TASKMINT_RETURN_IF_ERROR(PutOwn(tree_));
+    return arguments_ && !overfull_ ? StartRunner(stop) : OkStatus();
   }
 
   Result<TestRunOutput> Run(const TestRun& run, std::stop_token stop) override {
+    if (overfull_) return Overfull();
     if (dirty_) {
       TASKMINT_RETURN_IF_ERROR(Restore());
     } else {
       TASKMINT_RETURN_IF_ERROR(AddByteCode(run, stop));
     }
     dirty_ = true;
-    if (!run.added.empty()) TASKMINT_RETURN_IF_ERROR(sandbox_->Put(run.added, kWork, kFileTime));
+    if (!run.added.empty()) TASKMINT_RETURN_IF_ERROR(PutOwn(run.added));
+    if (overfull_) return Overfull();
     const std::string folder = std::string(kTemporary) + "/" + RandomName();
     const std::string report = folder + "/" + RandomName() + ".xml";
     sandbox_->HostRanOutOfMemory();  // what was before this run is not its own
@@ -126,6 +128,21 @@ class PythonSession : public TestSession {
   }
 
  private:
+  // Files of the state under test: that they do not fit is its own fault, and a result of each run.
+  Status PutOwn(const FileTree& tree) {
+    Status status = sandbox_->Put(tree, kWork, kFileTime);
+    if (status.code() != Code::kResourceExhausted) return status;
+    overfull_ = true;
+    return OkStatus();
+  }
+
+  static TestRunOutput Overfull() {
+    TestRunOutput output;
+    output.exit_code = 1;
+    output.log = "the files of this state do not fit into the sandbox's file system";
+    return output;
+  }
+
   Status StartRunner(std::stop_token stop) {
     sandbox::Command command;
     command.argv = {"/venv/bin/python", "-c", std::string(PythonScript("runner.py"))};
@@ -309,6 +326,7 @@ class PythonSession : public TestSession {
   const std::optional<std::vector<std::string>> arguments_;
   std::unique_ptr<LineProcess> runner_;  // after sandbox_: it ends first
   bool dirty_ = false;
+  bool overfull_ = false;
   bool code_collected_ = false;
   FileTree code_;
 };

@@ -32,20 +32,29 @@ bool IsIn(std::string_view name, std::initializer_list<std::string_view> names) 
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+std::string LowerCase(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return lower;
+}
+
 // Steers the runner, or is loaded in its place, wherever it stands.
 bool IsSteering(std::string_view path) {
   const std::string_view name = BaseName(path);
   if (IsIn(name, {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml",
-                  "tox.ini", "setup.cfg", "pyproject.toml", "sitecustomize.py", "usercustomize.py",
-                  "noxfile.py", ".coveragerc", "pytest", "py.test", "pyvenv.cfg"})) {
+                  "tox.ini", "setup.cfg", "pyproject.toml", "noxfile.py", ".coveragerc", "pytest",
+                  "py.test", "pyvenv.cfg"})) {
     return true;
   }
   if (name.ends_with(".pth") || name.ends_with(".pyc") || name.ends_with(".pyo")) return true;
   for (const std::string_view part : Components(path)) {
-    if (part == "__pycache__" || part.ends_with(".egg-info") || part.ends_with(".dist-info") ||
-        part == "sitecustomize" || part == "usercustomize") {
+    // importlib.metadata takes them in any case.
+    const std::string lower = LowerCase(part);
+    if (part == "__pycache__" || lower.ends_with(".egg-info") || lower.ends_with(".dist-info")) {
       return true;
     }
+    // As a package, a source or an extension module ("sitecustomize.abi3.so").
+    if (IsIn(part.substr(0, part.find('.')), {"sitecustomize", "usercustomize"})) return true;
   }
   return false;
 }
@@ -149,7 +158,8 @@ PathRole PythonRoleOf(std::string_view path) {
                                           "benchmarks", "scripts", "tools", ".github"});
   const std::string_view name = parts.back();
   const bool code = name.ends_with(".py") || name.ends_with(".pyx") || name.ends_with(".pxd");
-  if (!code || aside || name == "setup.py" || name == "fabfile.py" || name == "tasks.py") {
+  const bool tool = parts.size() == 1 && IsIn(name, {"setup.py", "fabfile.py", "tasks.py"});
+  if (!code || aside || tool) {
     return PathRole::kOther;
   }
   return PathRole::kSource;

@@ -5,6 +5,9 @@
 namespace taskmint::environments {
 namespace {
 
+constexpr size_t kDottedBytesMax = 4096;
+constexpr int64_t kComponentsMax = 64;
+
 // A path as pytest writes it into classname: dots for slashes, without ".py".
 std::string Dotted(std::string_view path) {
   if (path.ends_with(".py")) path.remove_suffix(3);
@@ -17,40 +20,51 @@ bool IsDottedPrefix(std::string_view prefix, std::string_view text) {
   return text.starts_with(prefix) && (text.size() == prefix.size() || text[prefix.size()] == '.');
 }
 
-// The file of `tree` that the longest prefix of `dotted` names; empty when there is none.
-std::string FileOfPrefix(std::string_view dotted, const FileTree& tree) {
-  for (size_t end = dotted.size(); end != std::string_view::npos && end > 0;
-       end = dotted.rfind('.', end - 1)) {
-    std::string path(dotted.substr(0, end));
-    std::replace(path.begin(), path.end(), '.', '/');
-    path += ".py";
-    if (tree.Contains(path)) return path;
-    if (end == 0) break;
-  }
-  std::string best;  // folders and files with dots in their names: compare every path
-  for (const auto& [path, entry] : tree.files()) {
-    if (path.size() > best.size() && IsDottedPrefix(Dotted(path), dotted)) best = path;
-  }
-  return best;
+// Whether the path of `dotted` is the usual one: a ".py" file whose only dots were slashes.
+bool IsPlain(std::string_view path) {
+  return path.ends_with(".py") && path.find('.') == path.size() - 3;
 }
 
 }  // namespace
 
-std::string PytestNodeId(std::string_view file, std::string_view class_name, std::string_view name,
-                         const FileTree& tree) {
-  if (class_name.empty()) {  // the collection of a file failed: its dotted path is the name
-    if (!file.empty() && Dotted(file) == name && tree.Contains(file)) return std::string(file);
-    const std::string found = FileOfPrefix(name, tree);
-    return !found.empty() && Dotted(found) == name ? found : std::string();
+PytestNodeIds::PytestNodeIds(const FileTree& tree) : tree_(tree) {
+  files_.reserve(tree.size());
+  for (const auto& [path, entry] : tree.files()) {
+    std::string_view& place = files_[Dotted(path)];
+    if (place.empty() || IsPlain(path) || (!IsPlain(place) && path.size() > place.size())) {
+      place = path;
+    }
   }
-  std::string path;
-  if (!file.empty() && tree.Contains(file) && IsDottedPrefix(Dotted(file), class_name)) {
+}
+
+std::string_view PytestNodeIds::FileOfPrefix(std::string_view dotted) const {
+  if (dotted.size() > kDottedBytesMax ||
+      std::count(dotted.begin(), dotted.end(), '.') >= kComponentsMax) {
+    return {};
+  }
+  for (size_t end = dotted.size(); end != std::string_view::npos && end > 0;
+       end = dotted.rfind('.', end - 1)) {
+    const auto found = files_.find(std::string(dotted.substr(0, end)));
+    if (found != files_.end()) return found->second;
+  }
+  return {};
+}
+
+std::string PytestNodeIds::Id(std::string_view file, std::string_view class_name,
+                              std::string_view name) const {
+  if (class_name.empty()) {  // the collection of a file failed: its dotted path is the name
+    if (!file.empty() && tree_.Contains(file) && Dotted(file) == name) return std::string(file);
+    const std::string_view found = FileOfPrefix(name);
+    return !found.empty() && Dotted(found) == name ? std::string(found) : std::string();
+  }
+  std::string_view path;
+  if (!file.empty() && tree_.Contains(file) && IsDottedPrefix(Dotted(file), class_name)) {
     path = file;
   } else {
-    path = FileOfPrefix(class_name, tree);
+    path = FileOfPrefix(class_name);
   }
   if (path.empty()) return {};
-  std::string id = path;
+  std::string id(path);
   std::string_view classes = class_name.substr(std::min(class_name.size(), Dotted(path).size()));
   while (!classes.empty()) {
     classes.remove_prefix(1);

@@ -12,16 +12,13 @@ import sys
 import tomllib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from poetry import normal, requirements as poetry_requirements
 from setup_stub import Stub, run_setup_py
 
 TEST_NAMES = ("test", "tests", "testing", "unittest", "unit-tests", "pytest", "test-requirements")
 DEV_NAMES = ("dev", "develop", "development", "devel")
 COMPILED_BACKENDS = ("maturin", "mesonpy", "meson", "scikit_build_core", "skbuild",
                      "setuptools_rust")
-
-
-def normal(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read(path):
@@ -173,40 +170,14 @@ class Plan:
             self.groups.setdefault(normal(name), []).extend(lines(requirements))
 
     def read_poetry(self, poetry):
-        def bound(text):
-            match = re.match(r"([\^~])\s*(\d+(?:\.\d+)*)", text)
-            if not match:
-                return "" if text == "*" else text if re.match(r"[<>=!]", text) else "==" + text
-            parts = [int(part) for part in match[2].split(".")]
-            place = 0 if match[1] == "^" else min(1, len(parts) - 1)
-            while match[1] == "^" and place < len(parts) - 1 and parts[place] == 0:
-                place += 1
-            upper = parts[:place] + [parts[place] + 1]
-            return ">=%s,<%s" % (match[2], ".".join(map(str, upper)))
-
-        def convert(table):
-            found = []
-            for name, value in table.items():
-                if normal(name) == "python":
-                    continue
-                extras = ""
-                if isinstance(value, list):
-                    value = value[-1] if value else "*"
-                if isinstance(value, dict):
-                    if value.get("optional") or "version" not in value:
-                        continue
-                    extras = "[%s]" % ",".join(value["extras"]) if value.get("extras") else ""
-                    value = value["version"]
-                found.append(name + extras + ",".join(bound(part.strip())
-                                                      for part in str(value).split(",")))
-            return found
-
         self.name = self.name or poetry.get("name", "")
         self.version = self.version or poetry.get("version", "")
-        self.requires += convert(poetry.get("dependencies", {}))
-        self.groups.setdefault("dev", []).extend(convert(poetry.get("dev-dependencies", {})))
+        self.requires += poetry_requirements(poetry.get("dependencies", {}))
+        self.groups.setdefault("dev", []).extend(
+            poetry_requirements(poetry.get("dev-dependencies", {})))
         for name, group in poetry.get("group", {}).items():
-            self.groups.setdefault(normal(name), []).extend(convert(group.get("dependencies", {})))
+            self.groups.setdefault(normal(name), []).extend(
+                poetry_requirements(group.get("dependencies", {})))
         for package in poetry.get("packages", []):
             if isinstance(package, dict) and package.get("from"):
                 self.roots.append(package["from"])
