@@ -120,7 +120,8 @@ Result<FileTree> ApplyPatch(sandbox::SandboxHost& host, const FileTree& base,
   if (command.input.back() != '\n') command.input += '\n';
   command.wall_ms_max = kWallMsMax;
   Result<sandbox::CommandResult> result = box->Run(command, stop);
-  if (!result.ok() && result.status().code() == Code::kNotFound) {
+  const Code code = result.status().code();
+  if (code == Code::kNotFound || code == Code::kFailedPrecondition) {
     return MachineError("git is not installed: `apt-get install git`");
   }
   TASKMINT_RETURN_IF_ERROR(result.status());
