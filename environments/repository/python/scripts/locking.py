@@ -70,16 +70,16 @@ class Uv:
             raise NoNetwork(" ".join(message.split())[:400])
         return message
 
-    def install(self, folder, packages):
-        """uv's message when a package cannot be installed, else ""."""
+    def install(self, folder, packages, until=None):
+        """uv's message when a package cannot be installed, else ""; `until` as in compile."""
         shutil.rmtree(folder, ignore_errors=True)
         made = self.run("venv", "-q", "--no-config", "--no-managed-python",
                         "--no-python-downloads", "--python", self.request["python"], folder)
         if made.returncode != 0:
             raise Refusal("no virtual environment: " + made.stderr.strip())
         names = ["%s==%s" % (name, package["version"]) for name, package in packages.items()]
-        done = self.run("pip", "install", "-q", "--no-deps", "--python", folder, *self.choices(),
-                        *names)
+        done = self.run("pip", "install", "-q", "--no-deps", "--python", folder,
+                        *self.choices(until), *names)
         if done.returncode != 0:
             return self.explained(done.stderr)
         return ""

@@ -74,10 +74,10 @@ class Resolver:
                 return packages, message
             if re.search(r"no versions? of pytest and", message) and \
                     "pytest" not in self.uv.overrides:
-                broken, good = ("pytest", "0"), self.pytest_starts
+                broken, good, alone = ("pytest", "0"), self.pytest_starts, self.pytest_alone
             else:
-                broken, good = unbuildable(message), self.builds
-            if not broken or not self.lift(broken[0], broken[1], good, requirements):
+                broken, good, alone = unbuildable(message), self.builds, None
+            if not broken or not self.lift(*broken, good, alone, requirements):
                 return None, message
             requirements = self.unpinned(requirements)
         return None, message
@@ -93,16 +93,22 @@ class Resolver:
 
     # Lifting one package to the oldest later version for which `good` holds. What is found depends
     # on nothing but the index and this repository's tree: not on what was found out before.
-    def lift(self, name, version, good, requirements=None):
+    def lift(self, name, version, good, alone=None, requirements=None):
         later = sorted((item for item in self.index.versions(name).items()
                         if version_key(item[0]) > version_key(version)),
                        key=lambda item: version_key(item[0]))
         before = (dict(self.uv.dates), dict(self.uv.overrides))
         requirements = requirements or self.requirements
 
-        def attempt(place, tree):
-            candidate, date = later[place]
-            limit = days_after(date, CLOSURE_DAYS) if date else self.request["today"]
+        def limit_of(place):
+            date = later[place][1]
+            return days_after(date, CLOSURE_DAYS) if date else self.request["today"]
+
+        def alone_works(place):
+            return alone(later[place][0], limit_of(place))
+
+        def attempt(place):
+            candidate, limit = later[place][0], limit_of(place)
             closure, _ = self.uv.compile(["%s==%s" % (name, candidate)], until=limit)
             self.closure = set(closure or ()) | {name}
             self.uv.dates, self.uv.overrides = dict(before[0]), dict(before[1])
@@ -110,29 +116,30 @@ class Resolver:
                 self.uv.dates[member] = max(limit, self.uv.dates.get(member, self.request["date"]))
             self.uv.overrides[name] = candidate
             packages, _ = self.uv.compile(self.unpinned(requirements))
-            return packages is not None and good(name, packages, tree)
+            return packages is not None and good(name, packages)
 
-        def search(failed, tree):
+        def search(failed, works):
             step, passed = 1, None
             while passed is None and failed < len(later) - 1:
                 place = min(failed + step, len(later) - 1)
-                if attempt(place, tree):
+                if works(place):
                     passed = place
                 else:
                     failed, step = place, step * 2
             while passed is not None and passed - failed > 1:
                 middle = (passed + failed) // 2
-                if attempt(middle, tree):
+                if works(middle):
                     passed = middle
                 else:
                     failed = middle
             return passed
 
-        # First among released packages alone, of which facts are remembered; then with the tree.
-        passed = search(-1, False)
-        if passed is not None and not attempt(passed, True):
-            passed = search(passed, True)
-            passed = passed if passed is not None and attempt(passed, True) else None
+        # Which is the oldest that starts without the rest is known from earlier searches, mostly,
+        # and the answer in most cases.
+        passed = search(-1, alone_works) if alone else None
+        if passed is None or not attempt(passed):
+            passed = search(-1 if passed is None else passed, attempt)
+            passed = passed if passed is not None and attempt(passed) else None
         if passed is None:
             self.uv.dates, self.uv.overrides = before
             return False
@@ -151,7 +158,7 @@ class Resolver:
                 if normal(re.match(r"[\w.-]*", line)[0]) in self.closure else line
                 for line in requirements]
 
-    def builds(self, name, packages, _tree):
+    def builds(self, name, packages):
         broken = unbuildable(self.uv.install("/tmp/build", {name: packages[name]})) \
             if name in packages else None
         return not broken
@@ -204,28 +211,27 @@ class Resolver:
             for root in self.plan["roots"]:
                 file.write(os.path.normpath(self.request["tree"] + "/" + root) + "\n")
 
-    def pytest_starts(self, name, packages, tree, *plugins):
-        """Whether pytest starts with what the lifted package needs, and with the plugins; the
-        project itself is the tree's, or a release's as any other package."""
+    def pytest_starts(self, name, packages):
+        packages = self.others(packages)
         needed = {member: package for member, package in packages.items()
                   if member in self.closure}
-        tree = tree and self.own in needed
-        if tree:
-            needed = self.others(needed)
-        if name not in needed:
+        if name not in needed or self.uv.install(self.venv, needed):
             return False
+        self.add_roots()
+        return not self.try_start()
 
-        def starts():
-            if self.uv.install(self.venv, needed):
-                return False
-            if tree:
-                self.add_roots()
-            return not self.try_start() and not (plugins and self.try_start(*plugins))
-        if tree or not all(package.get("wheels") for package in needed.values()):
-            return starts()
-        key = self.digest(["alone", versions(needed), plugins])
+    def pytest_alone(self, version, limit):
+        return self.starts_alone(["pytest==" + version], limit)
+
+    def starts_alone(self, requirements, limit, *options):
+        """Whether releases start with what they need as of a date, and nothing of the repository:
+        a fact, remembered."""
+        key = self.digest(["alone", requirements, limit, options])
         if self.known(key) is None:
-            self.tried[key] = starts()
+            packages, _ = self.uv.compile(requirements, until=limit)
+            self.tried[key] = packages is not None and \
+                not self.uv.install(self.venv, packages, until=limit) and \
+                not self.try_start() and not (options and self.try_start(*options))
         return self.known(key)
 
     def known(self, key):
@@ -238,7 +244,7 @@ class Resolver:
                 return None
         return self.tried[key]
 
-    def starts_among_all(self, name, packages, _tree):
+    def starts_among_all(self, name, packages):
         packages = self.others(packages)
         if name not in packages or self.uv.install(self.venv, packages):
             return False
@@ -259,11 +265,11 @@ class Resolver:
         """Lifts pytest and its plugins until they start; returns the packages that do."""
         packages = self.install(packages)
         version = packages["pytest"]["version"] if "pytest" in packages else "0"
-        for good in (self.pytest_starts, self.starts_among_all):
+        for good, alone in ((self.pytest_starts, self.pytest_alone), (self.starts_among_all, None)):
             message = self.try_start() if self.own != "pytest" else ""
             if not message:
                 break
-            if not self.lift("pytest", version, good):
+            if not self.lift("pytest", version, good, alone):
                 raise Refusal("no version of pytest from %s on starts under Python %s: %s"
                               % (version, PYTHON, one_line(message)))
             packages = self.install(self.again())
@@ -275,10 +281,15 @@ class Resolver:
             if not message or name not in packages:
                 continue
 
-            def good(lifted, found, tree, entry=entry):
+            def good(lifted, found, entry=entry):
                 self.closure |= {"pytest", *found}
-                return self.pytest_starts(lifted, found, tree, "-p", entry)
-            if not self.lift(name, packages[name]["version"], good):
+                return self.pytest_starts(lifted, found) and not self.try_start("-p", entry)
+
+            def alone(version, limit, name=name, entry=entry, pytest=packages["pytest"]["version"]):
+                limit = max(limit, self.uv.dates.get("pytest", self.request["date"]))
+                return self.starts_alone(["%s==%s" % (name, version), "pytest==" + pytest], limit,
+                                         "-p", entry)
+            if not self.lift(name, packages[name]["version"], good, alone):
                 self.drop(name, message)
             packages = self.install(self.again())
         message = self.try_start(autoload=True)
