@@ -70,6 +70,7 @@ struct TestRunOutput {
   std::optional<std::string> junit_xml;
   // Standard output and error, cut at 256 KiB.
   std::string log;
+  // Milliseconds, with the start of the interpreter where it was started for this run.
   int64_t wall_ms = 0;
   int64_t cpu_ms = 0;
 };

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "environments/repository/python/byte_code.h"
 #include "environments/repository/python/scripts.h"
@@ -147,6 +148,7 @@ class PythonSession : public TestSession {
     sandbox::Command command;
     command.argv = {"/venv/bin/python", "-c", std::string(PythonScript("runner.py"))};
     command.folder = "/";
+    const auto start = std::chrono::steady_clock::now();
     auto started = sandbox_->Start(command);
     if (!started.ok()) return started.status().WithContext("starting the test runner");
     runner_ = std::move(started).value();
@@ -156,6 +158,7 @@ class PythonSession : public TestSession {
                     "the test runner did not start: " + answer.status().message() + ": " +
                         CutMiddle(Printable(runner_->error_output()), 2000));
     }
+    start_ms_ += SinceMs(start);
     return OkStatus();
   }
 
@@ -234,7 +237,7 @@ class PythonSession : public TestSession {
     TestRunOutput output;
     Status status = runner_->WriteLine(DumpJson(request));
     Result<std::string> line = status.ok() ? runner_->ReadLine(wall_ms_max, stop) : status;
-    output.wall_ms = SinceMs(start);
+    output.wall_ms = SinceMs(start) + std::exchange(start_ms_, 0);
     if (line.ok()) {
       TASKMINT_RETURN_IF_ERROR(ReadAnswer(*line, output));
     } else {
@@ -327,6 +330,7 @@ class PythonSession : public TestSession {
   std::unique_ptr<LineProcess> runner_;  // after sandbox_: it ends first
   bool dirty_ = false;
   bool overfull_ = false;
+  int64_t start_ms_ = 0;  // of a runner that has made no run yet
   bool code_collected_ = false;
   FileTree code_;
 };
