@@ -43,11 +43,13 @@ Access ReadingAccess(const std::string& folder, const std::string& database) {
 }
 
 // Brings the database to this program's format, or refuses it.
-Status Prepare(const std::string& database, OpenMode mode, Access reading) {
+Status Prepare(const std::string& database, OpenMode mode) {
   const sqlite::FormatVersion own = StoreMigrations().back().to;
-  // Looked at before anything is written: opening for writing changes the file's journal mode.
+  // Looked at before anything is written: opening for writing changes the file's journal mode, and
+  // reading would leave WAL's files where there are none, for then nobody has it open.
   if (HasBytes(database)) {
-    TASKMINT_ASSIGN_OR_RETURN(const auto connection, Connection::Open(database, reading));
+    const Access looking = Exists(database + "-wal") ? Access::kReadOnly : Access::kImmutable;
+    TASKMINT_ASSIGN_OR_RETURN(const auto connection, Connection::Open(database, looking));
     TASKMINT_ASSIGN_OR_RETURN(const sqlite::FormatVersion found, ReadVersion(*connection));
     TASKMINT_RETURN_IF_ERROR(CheckVersion(found, own, database));
     if (found >= own) return OkStatus();
@@ -80,7 +82,7 @@ Result<std::unique_ptr<Store>> Store::Open(const std::string& folder, OpenMode m
   }
   TASKMINT_ASSIGN_OR_RETURN(StoreLock lock, StoreLock::Share(folder, kCollectorWaitMs));
   const Access reading = ReadingAccess(folder, database);
-  TASKMINT_RETURN_IF_ERROR(Prepare(database, mode, reading));
+  TASKMINT_RETURN_IF_ERROR(Prepare(database, mode));
   const Access access = mode == OpenMode::kReadOnly ? reading : Access::kReadWrite;
   auto store = std::make_unique<SqliteStore>(folder, std::move(lock), access, clock);
   TASKMINT_RETURN_IF_ERROR(store->Connect());

@@ -69,7 +69,7 @@ run_tidy() {
 
 if [ -z "$nightly" ]; then
   run_ctest release -LE '^(nightly|online)$'
-  run_fuzz "${TASKMINT_FUZZ_SECONDS:-30}"
+  run_fuzz "${TASKMINT_FUZZ_SECONDS:-10}"
 else
   run_ctest release
   for preset in asan tsan; do

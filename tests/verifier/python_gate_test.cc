@@ -316,7 +316,7 @@ TEST_F(PythonTest, EveryCheaterOfTheDriverScoresZero) {
       EXPECT_THAT(attempt.verdict().reason(), StartsWith("twin run: a test that was made to fail"));
     }
     if (attempt.name() == "reporter-by-content") {
-      EXPECT_THAT(attempt.verdict().reason(), StartsWith("twin run: did not pass again"));
+      EXPECT_THAT(attempt.verdict().reason(), StartsWith("twin run: "));
     }
     if (attempt.name() == "swallowed-by-look") {
       EXPECT_THAT(attempt.verdict().reason(), StartsWith("the report is false"));
