@@ -203,6 +203,20 @@ TEST_F(PythonInstallationTest, APytestThatDoesNotStartGivesWayToTheOldestThatDoe
   EXPECT_EQ(std::distance(begin(scopes), end(scopes)), 2);
 }
 
+TEST_F(PythonInstallationTest, DroppedVersionsLeaveMarkersWhole) {
+  auto recipe = Resolve(
+      TreeOf({{"setup.py",
+               "from setuptools import setup\n"
+               "setup(name='bounds', version='1.2', py_modules=['bounds'], tests_require=[\n"
+               "    'pytest', 'pluggy==0.1',\n"
+               "    \"absent<2; python_version <= '3.0' and platform_python_implementation == "
+               "'PyPy'\"])\n"},
+              {"bounds.py", ""}}));
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  EXPECT_THAT(recipe->description, HasSubstr("pluggy==1.6"));
+  EXPECT_THAT(recipe->notes, Contains("exact versions of test packages were dropped"));
+}
+
 TEST_F(PythonInstallationTest, WhatIsFoundDoesNotDependOnWhatWasFoundBefore) {
   const std::string points = R"("entry_points.txt": "[pytest11]\nold = pytest_old\n"})";
   for (const char* broken : {"1.0", "2.5"}) {

@@ -25,6 +25,11 @@ PYTHON = sys.version.split()[0]
 PR_SET_DUMPABLE = 4
 
 
+def without_exact_version(requirement):
+    versions, semicolon, marker = requirement.partition(";")
+    return re.sub(r"===?\s*[^\s,;]+,?", "", versions) + semicolon + marker
+
+
 class Resolver:
     def __init__(self, request, plan):
         self.request, self.plan = request, plan
@@ -43,7 +48,7 @@ class Resolver:
         tests = [line for line in self.plan["tests"]]
         if not any(re.match(r"pytest\s*($|[<>=!~;\[(])", line) for line in tests + core):
             tests.append("pytest")
-        unpinned = [re.sub(r"===?\s*[^\s,;]+,?", "", line) for line in tests]
+        unpinned = [without_exact_version(line) for line in tests]
         bare = [re.sub(r"^([\w.-]+\s*(?:\[[^\]]*\])?)[^;]*", r"\1 ", line) for line in tests]
         for choice, note in ((tests, ""),
                              (unpinned, "exact versions of test packages were dropped"),
@@ -154,7 +159,7 @@ class Resolver:
 
     def unpinned(self, requirements):
         """Without exact versions of what the lifted package needs: they fitted the old one."""
-        return [re.sub(r"===?\s*[^\s,;]+,?", "", line)
+        return [without_exact_version(line)
                 if normal(re.match(r"[\w.-]*", line)[0]) in self.closure else line
                 for line in requirements]
 
