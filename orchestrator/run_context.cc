@@ -92,6 +92,10 @@ verifier::GateSettings GateSettingsOf(const RunContext& context, const v1::Candi
   for (const v1::Evidence& row : candidate.evidence()) {
     if (row.gate() != "oracle") continue;
     settings.attack_wall_ms_max = verifier::AttackWallMsMax(row, settings.test_wall_ms_max);
+    const auto alone = row.values().find("targets_alone");
+    if (alone != row.values().end() && alone->second == 1) {
+      settings.attack_first = verifier::First::kTargets;
+    }
   }
   return settings;
 }

@@ -1,5 +1,6 @@
 // The cheaters and mutation gates: solutions that must not pass.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "proto/base/random.h"
@@ -13,7 +14,7 @@ GradeResult GradeInto(EvidenceWriter& row, const GradingBench& bench,
                       const v1::TestVerifier& expected,
                       const environments::AlteredSolution& solution, Depth depth,
                       const GateSettings& settings, std::stop_token stop) {
-  GradeOptions options{depth, settings.attack_wall_ms_max, true};
+  GradeOptions options{depth, settings.attack_wall_ms_max, settings.attack_first};
   if (options.wall_ms_max == 0) options.wall_ms_max = settings.test_wall_ms_max;
   GradeResult grade = Grade(bench, expected, solution.tree, std::move(stop), options);
   row.Count("runs", static_cast<double>(grade.runs));
@@ -22,15 +23,19 @@ GradeResult GradeInto(EvidenceWriter& row, const GradingBench& bench,
   return grade;
 }
 
-constexpr int64_t kAttackWallMsMin = 30'000;
+constexpr int64_t kWallMsMaxLeast = 30'000;
 
 }  // namespace
+
+int64_t WallMsMaxBeside(int64_t fix_wall_ms, int64_t test_wall_ms_max) {
+  return std::min(test_wall_ms_max, std::max(kWallMsMaxLeast, 10 * fix_wall_ms));
+}
 
 int64_t AttackWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max) {
   const auto found = oracle.values().find("graded_wall_ms");
   if (found == oracle.values().end()) return test_wall_ms_max;
   const auto slowest = static_cast<int64_t>(found->second);
-  return std::min(test_wall_ms_max, std::max(kAttackWallMsMin, 10 * slowest));
+  return WallMsMaxBeside(slowest, test_wall_ms_max);
 }
 
 GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expected,
@@ -54,15 +59,33 @@ GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expec
                          " driver has no cheaters to try");
   }
   row.Count("forged", 0);
+  row.Count("graded_as_nothing", 0);
+  const FileTree nothing = GradedState(bench, proposal.parent_tree);
+  std::optional<v1::Verdict> verdict_of_nothing;
   for (const auto& cheater : cheaters) {
-    const v1::Verdict verdict =
-        GradeInto(row, bench, expected, cheater, Depth::kWithTwin, settings, stop).verdict;
+    // Of planted files often nothing is left: one run of that state tells for all.
+    const bool is_nothing = GradedState(bench, cheater.tree) == nothing;
+    v1::Verdict verdict;
+    if (is_nothing && verdict_of_nothing) {
+      verdict = *verdict_of_nothing;
+      row.AddAttempt(cheater.name, verdict, "");
+      row.Count("graded_as_nothing");
+    } else {
+      verdict = GradeInto(row, bench, expected, cheater, Depth::kWithTwin, settings, stop).verdict;
+    }
     row.Count("cheaters");
     if (verdict.state() == v1::Verdict::STATE_NO_VERDICT) {
       return row.NoVerdict("cheater " + cheater.name + ": " + verdict.reason());
     }
     if (verdict.score() > 0) return row.Reject(cheater.name + " scored 1");
     if (verdict.state() == v1::Verdict::STATE_FORGED) row.Count("forged");
+    if (is_nothing && !verdict_of_nothing) {
+      verdict_of_nothing = verdict;
+      verdict_of_nothing->set_wall_ms(0);
+      verdict_of_nothing->set_cpu_ms(0);
+      verdict_of_nothing->set_reason("nothing of it is left when graded; doing nothing: " +
+                                     verdict.reason());
+    }
   }
   return row.Pass(CountOf(cheaters.size(), "cheater") + " scored 0");
 }

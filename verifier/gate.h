@@ -42,11 +42,17 @@ struct GateSettings {
   int64_t test_wall_ms_max = 600'000;
   // For one run of a cheater or a mutant: see AttackWallMsMax. 0: test_wall_ms_max.
   int64_t attack_wall_ms_max = 0;
+  // What of a cheater or a mutant runs first: the targets alone, where the oracle's value
+  // `targets_alone` is 1.
+  First attack_first = First::kTargetFiles;
 };
 
-// How long a run of a damaged or cheating solution may take, in milliseconds: ten times the
-// slowest graded run of the fix (the oracle's value `graded_wall_ms`), at least half a minute, and
-// never more than `test_wall_ms_max`. What takes longer hangs, which is a fail.
+// How long a run beside one of the fix that took `fix_wall_ms` may take, in milliseconds: ten times
+// as long, at least half a minute, and never more than `test_wall_ms_max`. What takes longer hangs.
+int64_t WallMsMaxBeside(int64_t fix_wall_ms, int64_t test_wall_ms_max);
+
+// The same of a damaged or cheating solution, beside the slowest graded run of the fix (the
+// oracle's value `graded_wall_ms`). To hang is a fail.
 int64_t AttackWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max);
 
 // Schema, limits, secrets, host paths, licence and provenance of what is known before anything
@@ -58,7 +64,9 @@ GateResult LintGate(const environments::Proposal& proposal,
 
 // Runs the tests before and after the fix: graded files once before, and three times after (the
 // third shuffled), then the whole suite before and after. One session before, one after, one for
-// the twin. Fills the verifier record. A gate that was not reached has its name and no outcome.
+// the twin. What runs before may take WallMsMaxBeside what ran after: to hang is no
+// failure of a test, so that who waits longer learns nothing. Fills the verifier record. A gate
+// that was not reached has its name and no outcome.
 //
 // Fail-to-pass failed before, error-to-pass was missing or in error; both pass after, in all runs.
 // The graded files are the test patch's, and every other file in which the whole suite shows a
@@ -85,7 +93,8 @@ GateResult LintGate(const environments::Proposal& proposal,
 //
 // Values: oracle: fail_to_pass, error_to_pass, pass_to_pass, pass_to_fail, unjudged, graded_files,
 // suite_tests, suite_pass_to_pass, suite_varies, graded_wall_ms (the slowest graded run after the
-// fix), doctored, runs, sandboxes; repeat: repeats,
+// fix), targets_alone (1 where the fix passes its targets without the other tests of their files),
+// doctored, runs, sandboxes; repeat: repeats,
 // shuffled, flaky_pass_to_pass, flaky_fail_to_pass; null: runs, sandboxes.
 struct OracleResult {
   GateResult oracle;  // F2P > 0, P2F = 0; or no-verdict
@@ -98,7 +107,8 @@ struct OracleResult {
 OracleResult OracleGates(const GradingBench& bench, const environments::Proposal& proposal,
                          const GateSettings& settings, std::stop_token stop);
 
-// Every cheater of the driver scores 0; stops at the first that does not. Values: cheaters, forged,
+// Every cheater of the driver scores 0; stops at the first that does not. Those whose graded state
+// is the one of doing nothing are graded by one run. Values: cheaters, forged, graded_as_nothing,
 // runs, sandboxes. A driver without cheaters is a no-verdict: nothing was proven.
 GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expected,
                         const environments::Proposal& proposal, const GateSettings& settings,

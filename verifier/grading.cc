@@ -45,6 +45,12 @@ double Share(int part, int whole) {
   return whole == 0 ? 1.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+std::vector<std::string> TargetsOf(const v1::TestVerifier& expected) {
+  std::vector<std::string> targets(expected.fail_to_pass().begin(), expected.fail_to_pass().end());
+  targets.insert(targets.end(), expected.error_to_pass().begin(), expected.error_to_pass().end());
+  return targets;
+}
+
 // "2 of 9 tests did not pass: a (failed), b (missing)".
 std::string FailureReason(const v1::Verdict& verdict, int failed) {
   std::string reason = std::to_string(failed) + " of " + std::to_string(verdict.tests_size()) +
@@ -108,8 +114,7 @@ void JudgeTwin(const Observation& observation, const environments::DoctoredTests
 void RunTwinOnce(const GradingBench& bench, const v1::TestVerifier& expected,
                  const FileTree& solution, const std::stop_token& stop, int64_t wall_ms_max,
                  TwinResult& twin) {
-  std::vector<std::string> targets(expected.fail_to_pass().begin(), expected.fail_to_pass().end());
-  targets.insert(targets.end(), expected.error_to_pass().begin(), expected.error_to_pass().end());
+  const std::vector<std::string> targets = TargetsOf(expected);
   const std::vector<std::string> others(expected.pass_to_pass().begin(),
                                         expected.pass_to_pass().end());
   const auto doctor = [&] {
@@ -148,9 +153,7 @@ void RunTwinOnce(const GradingBench& bench, const v1::TestVerifier& expected,
 v1::TestVerifier OfTargetFiles(const v1::TestVerifier& expected) {
   v1::TestVerifier part = expected;
   std::set<std::string, std::less<>> files;
-  for (const auto* ids : {&expected.fail_to_pass(), &expected.error_to_pass()}) {
-    for (const std::string& id : *ids) files.emplace(FileOfTest(id));
-  }
+  for (const std::string& id : TargetsOf(expected)) files.emplace(FileOfTest(id));
   part.clear_graded_files();
   for (const std::string& file : expected.graded_files()) {
     if (files.count(file) > 0) part.add_graded_files(file);
@@ -159,6 +162,13 @@ v1::TestVerifier OfTargetFiles(const v1::TestVerifier& expected) {
   for (const std::string& id : expected.pass_to_pass()) {
     if (files.count(FileOfTest(id)) > 0) part.add_pass_to_pass(id);
   }
+  return part;
+}
+
+// The same of these tests alone.
+v1::TestVerifier OfTargets(const v1::TestVerifier& expected) {
+  v1::TestVerifier part = OfTargetFiles(expected);
+  part.clear_pass_to_pass();
   return part;
 }
 
@@ -259,10 +269,9 @@ GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
   const int64_t wall_ms_max = WallMsMax(bench, options.wall_ms_max);
   int64_t wall_ms = 0;
   int64_t cpu_ms = 0;
-  const auto run = [&](const v1::TestVerifier& tests) {
-    const Observation observation =
-        observer.Observe({tests.graded_files().begin(), tests.graded_files().end()}, std::nullopt,
-                         wall_ms_max, stop);
+  const auto run = [&](const v1::TestVerifier& tests, const std::vector<std::string>& alone) {
+    const Observation observation = observer.ObserveTests(
+        {tests.graded_files().begin(), tests.graded_files().end()}, alone, wall_ms_max, stop);
     result.verdict = Judge(observation, tests, observer.state_digest());
     result.verdict.set_wall_ms(wall_ms += observation.wall_ms);
     result.verdict.set_cpu_ms(cpu_ms += observation.cpu_ms);
@@ -271,18 +280,34 @@ GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
     result.runs = observer.runs();
     return result.verdict.state() == v1::Verdict::STATE_PASS;
   };
-  if (options.targets_first) {
+  if (options.first == First::kTargets && !run(OfTargets(expected), TargetsOf(expected))) {
+    return result;
+  }
+  if (options.first == First::kTargetFiles) {
     const v1::TestVerifier targets = OfTargetFiles(expected);
     const bool fewer = targets.graded_files_size() < expected.graded_files_size();
-    if (fewer && targets.graded_files_size() > 0 && !run(targets)) return result;
+    if (fewer && targets.graded_files_size() > 0 && !run(targets, {})) return result;
   }
-  if (!run(expected) || options.depth == Depth::kOneRun) return result;
+  if (!run(expected, {}) || options.depth == Depth::kOneRun) return result;
   const TwinResult twin = RunTwin(bench, expected, solution, stop, options.wall_ms_max);
   result.sandboxes += twin.sandboxes;
   result.runs += twin.runs;
   Doubt(twin, result.verdict);
   if (twin.state != v1::Verdict::STATE_PASS) result.log += "\n--- twin run ---\n" + twin.log;
   return result;
+}
+
+bool TargetsPassAlone(const GradingBench& bench, const v1::TestVerifier& expected,
+                      Observer& observer, int64_t wall_ms_max, std::stop_token stop) {
+  const v1::TestVerifier targets = OfTargets(expected);
+  if (targets.graded_files().empty() ||
+      !bench.driver.StartsRunner(bench.environment.test_command())) {
+    return false;
+  }
+  const Observation observation =
+      observer.ObserveTests({targets.graded_files().begin(), targets.graded_files().end()},
+                            TargetsOf(expected), WallMsMax(bench, wall_ms_max), std::move(stop));
+  return Judge(observation, targets, "").state() == v1::Verdict::STATE_PASS;
 }
 
 }  // namespace taskmint::verifier

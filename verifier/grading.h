@@ -77,6 +77,10 @@ class Observer {
   // infrastructure fails, once more in a fresh sandbox.
   Observation Observe(const std::vector<std::string>& files, std::optional<uint64_t> shuffle_seed,
                       int64_t wall_ms_max, std::stop_token stop);
+  // The same, but of the files that hold some of `tests` these tests alone.
+  Observation ObserveTests(const std::vector<std::string>& files,
+                           const std::vector<std::string>& tests, int64_t wall_ms_max,
+                           std::stop_token stop);
   // TreeDigest of the graded state; computed when first asked for.
   const std::string& state_digest() const;
   // Sandboxes opened and runs made so far.
@@ -128,14 +132,20 @@ enum class Depth {
   kWithTwin,  // yes, by RunTwin
 };
 
+// What of a solution that is expected to fail runs first; the rest runs only when that passes, and
+// a verdict may name the tests of the first run alone.
+enum class First {
+  kEverything,
+  kTargetFiles,  // the files that hold fail-to-pass and error-to-pass tests
+  // Those tests alone: where the fix passes them so (TargetsPassAlone), whoever does not fails.
+  kTargets,
+};
+
 struct GradeOptions {
   Depth depth = Depth::kWithTwin;
   // For one run; 0: the environment's own.
   int64_t wall_ms_max = 0;
-  // For solutions that are expected to fail: the files that hold fail-to-pass and error-to-pass
-  // tests run first, and the others only when those pass. A verdict may then name the tests of
-  // those files alone.
-  bool targets_first = false;
+  First first = First::kEverything;
 };
 
 // Observes and judges: the whole of `taskmint verify`, of a cheater and of a mutant. Times are
@@ -148,6 +158,11 @@ struct GradeResult {
 };
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
                   const FileTree& solution, std::stop_token stop, const GradeOptions& options = {});
+
+// Whether `observer`'s state passes the fail-to-pass and error-to-pass tests when no other test of
+// their files runs. False as well where the runner cannot be told which tests to run.
+bool TargetsPassAlone(const GradingBench& bench, const v1::TestVerifier& expected,
+                      Observer& observer, int64_t wall_ms_max, std::stop_token stop);
 
 }  // namespace taskmint::verifier
 

@@ -185,15 +185,14 @@ struct Observer::Impl {
     return {};
   }
 
-  Observation Once(const std::vector<std::string>& files, std::optional<uint64_t> shuffle_seed,
-                   int64_t wall_ms_max, std::stop_token stop);
+  Observation Once(const TestRun& asked, std::stop_token stop);
+  // Once more in a fresh sandbox when the infrastructure fails.
+  Observation Observe(const TestRun& asked, std::stop_token stop);
   Observation Read(const TestRunOutput& output, const std::vector<SentinelFile>& sentinels,
                    const TestRun& run, const std::stop_token& stop);
 };
 
-Observation Observer::Impl::Once(const std::vector<std::string>& files,
-                                 std::optional<uint64_t> shuffle_seed, int64_t wall_ms_max,
-                                 std::stop_token stop) {
+Observation Observer::Impl::Once(const TestRun& asked, std::stop_token stop) {
   Observation observation;
   if (session == nullptr) {
     auto opened =
@@ -205,18 +204,15 @@ Observation Observer::Impl::Once(const std::vector<std::string>& files,
     session = std::move(opened).value();
     ++sandboxes;
   }
-  const std::vector<SentinelFile> sentinels = Draw(files);
+  const std::vector<SentinelFile> sentinels = Draw(asked.files);
   if (sentinels.empty()) {
     observation.reason = "no sentinels could be drawn for this repository";
     return observation;
   }
-  TestRun run;
-  run.files = files;
-  run.shuffle_seed = shuffle_seed;
-  run.wall_ms_max = wall_ms_max;
+  TestRun run = asked;
   for (const SentinelFile& sentinel : sentinels) {
     TASKMINT_CHECK(run.added.Set(sentinel.path, RegularFile(sentinel.content)).ok());
-    if (files.empty()) continue;
+    if (asked.files.empty()) continue;
     const auto place =
         static_cast<std::ptrdiff_t>(Random(SystemRandom()).Below(run.files.size() + 1));
     run.files.insert(run.files.begin() + place, sentinel.path);
@@ -280,6 +276,16 @@ Observation Observer::Impl::Read(const TestRunOutput& output,
   return observation;
 }
 
+Observation Observer::Impl::Observe(const TestRun& asked, std::stop_token stop) {
+  Observation observation = Once(asked, stop);
+  if (observation.trust == Trust::kNoVerdict && !stop.stop_requested()) {
+    session.reset();
+    observation = Once(asked, stop);
+  }
+  observation.reason = CutMiddle(Printable(observation.reason), 600);
+  return observation;
+}
+
 Observer::Observer(const GradingBench& bench, const FileTree& solution)
     : impl_(std::make_unique<Impl>(bench, GradedState(bench, solution))) {}
 Observer::~Observer() = default;
@@ -287,13 +293,13 @@ Observer::~Observer() = default;
 Observation Observer::Observe(const std::vector<std::string>& files,
                               std::optional<uint64_t> shuffle_seed, int64_t wall_ms_max,
                               std::stop_token stop) {
-  Observation observation = impl_->Once(files, shuffle_seed, wall_ms_max, stop);
-  if (observation.trust == Trust::kNoVerdict && !stop.stop_requested()) {
-    impl_->session.reset();
-    observation = impl_->Once(files, shuffle_seed, wall_ms_max, stop);
-  }
-  observation.reason = CutMiddle(Printable(observation.reason), 600);
-  return observation;
+  return impl_->Observe({files, {}, shuffle_seed, {}, wall_ms_max}, std::move(stop));
+}
+
+Observation Observer::ObserveTests(const std::vector<std::string>& files,
+                                   const std::vector<std::string>& tests, int64_t wall_ms_max,
+                                   std::stop_token stop) {
+  return impl_->Observe({files, tests, std::nullopt, {}, wall_ms_max}, std::move(stop));
 }
 
 const std::string& Observer::state_digest() const {

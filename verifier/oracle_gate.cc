@@ -84,6 +84,7 @@ class OracleRun {
     if (!stop) stop = Widen();
     if (!stop) stop = Settle();
     if (!stop) stop = CheckTwin();
+    if (!stop) CheckAlone();
     if (!stop) stop = CheckNull();
     return Close(stop);
   }
@@ -94,6 +95,9 @@ class OracleRun {
   MaybeStop Observe(bool after, bool repeat, const std::string& name,
                     const std::vector<std::string>& files, std::optional<uint64_t> shuffle_seed,
                     Tests* tests);
+  // The run before, with a limit that the run after, which is the last one made, gives it.
+  MaybeStop ObserveBefore(const std::string& name, const std::vector<std::string>& files,
+                          Tests* tests);
   MaybeStop RunGraded();
   MaybeStop RunSuite();
   MaybeStop Widen();
@@ -101,6 +105,7 @@ class OracleRun {
                     const std::vector<std::string>& pass_to_fail, std::set<std::string>& wider);
   MaybeStop Settle();
   MaybeStop CheckTwin();
+  void CheckAlone();
   MaybeStop CheckNull();
   OracleResult Close(const MaybeStop& stop);
   void AddRuns();
@@ -120,6 +125,7 @@ class OracleRun {
   Observer before_;
   Observer after_;
   std::set<std::string> graded_;
+  int64_t before_wall_ms_max_ = settings_.test_wall_ms_max;
   bool widened_ = false;
   std::vector<Run> runs_;
   Tests graded_before_;
@@ -142,7 +148,8 @@ MaybeStop OracleRun::Observe(bool after, bool repeat, const std::string& name,
   const int64_t sandboxes = observer.sandboxes();
   const bool graded = std::set<std::string>(files.begin(), files.end()) == graded_;
   Run run{widened_ ? name + ", wider" : name, repeat, after, graded,
-          observer.Observe(files, shuffle_seed, settings_.test_wall_ms_max, stop_)};
+          observer.Observe(files, shuffle_seed,
+                           after ? settings_.test_wall_ms_max : before_wall_ms_max_, stop_)};
   EvidenceWriter& row = repeat ? repeat_ : oracle_;
   row.Count("runs", static_cast<double>(observer.runs() - runs));
   row.Count("sandboxes", static_cast<double>(observer.sandboxes() - sandboxes));
@@ -155,11 +162,18 @@ MaybeStop OracleRun::Observe(bool after, bool repeat, const std::string& name,
   return Stop{gate, trust == Trust::kNoVerdict, "run '" + name + "': " + reason};
 }
 
+MaybeStop OracleRun::ObserveBefore(const std::string& name, const std::vector<std::string>& files,
+                                   Tests* tests) {
+  before_wall_ms_max_ =
+      WallMsMaxBeside(runs_.back().observation.wall_ms, settings_.test_wall_ms_max);
+  return Observe(false, false, name, files, {}, tests);
+}
+
 MaybeStop OracleRun::RunGraded() {
   if (graded_.empty()) return RejectOracle("the fix changes no test file");
   const std::vector<std::string> files(graded_.begin(), graded_.end());
-  if (auto stop = Observe(false, false, "before", files, {}, &graded_before_)) return stop;
   if (auto stop = Observe(true, false, "after", files, {}, &graded_after_[0])) return stop;
+  if (auto stop = ObserveBefore("before", files, &graded_before_)) return stop;
   const Comparison once = Compare(graded_before_, {&graded_after_[0]});
   if (once.fail_to_pass.empty() && !settings_.grade_full_suite) {
     std::string detail = "no test fails before and passes after the fix";
@@ -179,8 +193,8 @@ MaybeStop OracleRun::RunSuite() {
   if (!graded.flaky_fail_to_pass.empty() || !graded.pass_to_fail.empty()) {
     return std::nullopt;  // Settle() rejects; the suite would change nothing
   }
-  if (auto stop = Observe(false, false, "whole suite before", {}, {}, &suite_before_)) return stop;
-  return Observe(true, false, "whole suite after", {}, {}, &suite_after_);
+  if (auto stop = Observe(true, false, "whole suite after", {}, {}, &suite_after_)) return stop;
+  return ObserveBefore("whole suite before", {}, &suite_before_);
 }
 
 MaybeStop OracleRun::Confirm(const std::vector<std::string>& fail_to_pass,
@@ -198,10 +212,8 @@ MaybeStop OracleRun::Confirm(const std::vector<std::string>& fail_to_pass,
   const std::vector<std::string> list(files.begin(), files.end());
   Tests before;
   Tests after;
-  if (auto stop = Observe(false, false, "changed elsewhere, before", list, {}, &before)) {
-    return stop;
-  }
   if (auto stop = Observe(true, false, "changed elsewhere, after", list, {}, &after)) return stop;
+  if (auto stop = ObserveBefore("changed elsewhere, before", list, &before)) return stop;
   const Comparison again = Compare(before, {&after});
   std::vector<std::string> broken;
   std::set_intersection(pass_to_fail.begin(), pass_to_fail.end(), again.pass_to_fail.begin(),
@@ -316,6 +328,16 @@ MaybeStop OracleRun::CheckTwin() {
   if (twin.state == v1::Verdict::STATE_PASS) return std::nullopt;
   if (twin.state == v1::Verdict::STATE_FAIL) return RejectFlaky(twin.reason);
   return Stop{Stop::Gate::kOracle, twin.state == v1::Verdict::STATE_NO_VERDICT, twin.reason};
+}
+
+// Whether attacks may be graded by the targets alone.
+void OracleRun::CheckAlone() {
+  const int64_t runs = after_.runs();
+  const int64_t sandboxes = after_.sandboxes();
+  const bool alone = TargetsPassAlone(bench_, expected_, after_, settings_.test_wall_ms_max, stop_);
+  oracle_.Count("targets_alone", alone ? 1 : 0);
+  oracle_.Count("runs", static_cast<double>(after_.runs() - runs));
+  oracle_.Count("sandboxes", static_cast<double>(after_.sandboxes() - sandboxes));
 }
 
 MaybeStop OracleRun::CheckNull() {

@@ -20,6 +20,10 @@ struct FileEntry {
   Kind kind = Kind::kRegular;
   // File bytes, or the link's target. Never null.
   std::shared_ptr<const std::string> content = std::make_shared<const std::string>();
+
+  friend bool operator==(const FileEntry& a, const FileEntry& b) {
+    return a.kind == b.kind && (a.content == b.content || *a.content == *b.content);
+  }
 };
 
 inline FileEntry RegularFile(std::string content) {
@@ -47,6 +51,8 @@ class FileTree {
   // Puts every file of `other` over this tree. A file that stands where `other` needs a folder (or
   // the reverse) is removed first.
   void Overlay(const FileTree& other);
+  // Cheap where one tree was copied from the other.
+  friend bool operator==(const FileTree& a, const FileTree& b) { return a.files_ == b.files_; }
 
  private:
   Map files_;

@@ -149,6 +149,34 @@ TEST_F(PythonSessionTest, AddedFilesAreThereForOneRun) {
   EXPECT_EQ(Run(*session, {"test_a.py"}).exit_code, 0);
 }
 
+TEST_F(PythonSessionTest, NamedTestsRunAloneInTheirFile) {
+  auto session = Open({{"test_a.py",
+                        "import pytest, unittest\n"
+                        "def test_other(): assert False\n"
+                        "@pytest.mark.parametrize('x', ['a::b', 'c]['])\n"
+                        "def test_many(x): pass\n"
+                        "class TestOuter:\n"
+                        "    class TestInner:\n"
+                        "        def test_deep(self): pass\n"
+                        "        def test_other(self): assert False\n"
+                        "class Old(unittest.TestCase):\n"
+                        "    def test_old(self): pass\n"
+                        "    def test_other(self): self.fail()\n"},
+                       {"test_b.py", "def test_whole(): pass\n"}});
+  TestRun run;
+  run.files = {"test_a.py", "test_b.py"};
+  run.tests = {"test_a.py::test_many[a::b]", "test_a.py::TestOuter::TestInner::test_deep",
+               "test_a.py::Old::test_old"};
+  auto output = session->Run(run, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  EXPECT_EQ(output->exit_code, 0) << output->log;
+  EXPECT_EQ(Cases(*output).size(), 5U) << output->log;  // both parameters, and the other file's
+  run.tests = {"test_a.py::what is this?"};             // no function's name: the whole file
+  output = session->Run(run, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  EXPECT_EQ(Cases(*output).size(), 8U) << output->log;
+}
+
 TEST_F(PythonSessionTest, ShufflingChangesTheOrderAndNothingElse) {
   std::map<std::string, std::string> files;
   for (const char* name : {"a", "b", "c", "d"}) {

@@ -10,6 +10,7 @@
 //   flips         passes and fails in turn, from one run of the process to the next
 //   ordered       fails in shuffled runs
 //   alone         fails in runs of the whole suite
+//   accompanied WORD  passes when some source holds the word, but in runs of some tests of a file
 // Sources are "src/*". A source that holds one of these words acts on the run of the whole suite:
 //   CRASH, HANG, EXIT0, EXIT1   no report
 //   FORGE_ALL     every test is reported passed, exit code 0
@@ -20,6 +21,7 @@
 #ifndef TASKMINT_TESTS_VERIFIER_FAKE_DRIVER_H_
 #define TASKMINT_TESTS_VERIFIER_FAKE_DRIVER_H_
 
+#include <algorithm>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -62,6 +64,8 @@ class FakeDriver : public environments::LanguageDriver {
   mutable int runs = 0;
   // Sentinels of the last run, and the files that it listed.
   mutable std::vector<std::string> last_files;
+  // The tests that the last run was told to run alone.
+  mutable std::vector<std::string> last_tests;
   // Where sentinels lie; elsewhere than "tests/" a whole-suite run does not collect them.
   std::string sentinel_folder = "tests/";
 
@@ -204,6 +208,9 @@ inline std::string FakeDriver::Session::Outcome(const std::string& says,
   }
   if (says == "flips") return driver_.runs % 2 == 0 ? "failed" : "passed";
   if (says == "ordered") return run.shuffle_seed.has_value() ? "failed" : "passed";
+  if (says.starts_with("accompanied ")) {
+    return run.tests.empty() && holds("accompanied ") ? "passed" : "failed";
+  }
   if (says == "alone") return run.files.empty() ? "failed" : "passed";
   return says;
 }
@@ -212,6 +219,7 @@ inline Result<environments::TestRunOutput> FakeDriver::Session::Run(
     const environments::TestRun& run, std::stop_token) {
   ++driver_.runs;
   driver_.last_files = run.files;
+  driver_.last_tests = run.tests;
   if (driver_.broken_runs > 0 || SourceHolds("BREAK")) {
     --driver_.broken_runs;
     return Status(Code::kUnavailable, Boundary::kSandbox, "the sandbox died");
@@ -247,9 +255,13 @@ inline Result<environments::TestRunOutput> FakeDriver::Session::Run(
     if (file == nullptr) continue;
     const bool sentinel = run.added.Contains(path);
     if (SourceHolds("FORGE_OLD") && sentinel) continue;
+    const auto of_file = [&](const std::string& id) { return id.starts_with(path + "::"); };
+    const bool selected = std::any_of(run.tests.begin(), run.tests.end(), of_file);
     std::istringstream lines(*file->content);
     for (std::string line; std::getline(lines, line);) {
       const size_t colon = line.find(": ");
+      const std::string id = path + "::" + line.substr(0, colon);
+      if (selected && std::count(run.tests.begin(), run.tests.end(), id) == 0) continue;
       std::string outcome = Outcome(line.substr(colon + 2), run);
       if (SourceHolds("FORGE_ALL") || SourceHolds("FORGE_OLD")) outcome = "passed";
       if (SourceHolds("FORGE_NAMED") && !sentinel) outcome = "passed";

@@ -89,9 +89,9 @@ TEST_F(GateTest, AnHonestFixPassesTheOracleAndFillsTheVerifierRecord) {
 TEST_F(GateTest, NothingIsSetUpTwice) {
   const OracleResult result = Oracle();
   EXPECT_EQ(driver_.opened, 4);  // before, after, its twin, the empty answer
-  EXPECT_EQ(driver_.runs, 8);    // 1 + 3, the suite twice, the twin, the empty answer
+  EXPECT_EQ(driver_.runs, 9);    // 1 + 3, the suite twice, the twin, the target, the empty answer
   EXPECT_EQ(result.oracle.evidence.values().at("sandboxes"), 4);  // one parses tests
-  EXPECT_EQ(result.oracle.evidence.values().at("runs"), 5);
+  EXPECT_EQ(result.oracle.evidence.values().at("runs"), 6);
   EXPECT_EQ(result.repeat.evidence.values().at("runs"), 2);
   EXPECT_EQ(result.null.evidence.values().at("runs"), 1);
 }
@@ -162,6 +162,18 @@ TEST(AttackWallTest, IsTenTimesTheSlowestGradedRunWithinLimits) {
   EXPECT_EQ(AttackWallMsMax(oracle, 600'000), 600'000);
 }
 
+TEST_F(GateTest, TheFixThatPassesItsTargetsAloneLetsAttacksBeGradedByThem) {
+  SetTests("target: needs FIX\nother: passed\n");
+  EXPECT_EQ(Oracle().oracle.evidence.values().at("targets_alone"), 1);
+  SetTests("target: accompanied FIX\nother: passed\n");
+  EXPECT_EQ(Oracle().oracle.evidence.values().at("targets_alone"), 0);
+}
+
+TEST_F(GateTest, TheRunBeforeMayTakeTenTimesAsLongAsTheOneAfter) {
+  proposal_.parent_tree = Tree({{"src/a", "HANG"}});
+  EXPECT_EQ(OracleReason(), "oracle: run 'before': the test run ran past 30 s");
+}
+
 TEST_F(GateTest, TheWholeSuiteIsGradedWhenAskedFor) {
   GateSettings settings;
   settings.grade_full_suite = true;
@@ -169,16 +181,16 @@ TEST_F(GateTest, TheWholeSuiteIsGradedWhenAskedFor) {
 }
 
 TEST_F(GateTest, AFlippingFailToPassTestIsFlaky) {
-  // Fails before (run 1 of 2 is odd), and flips after.
+  // Fails before, which is the second run, and flips after.
   SetTests("target: needs FIX\nmoody: flips\n");
-  driver_.runs = 1;
+  driver_.runs = 0;
   EXPECT_EQ(OracleReason(),
             "flaky: 1 fail-to-pass test did not pass in every run: tests/a.t::moody");
 }
 
 TEST_F(GateTest, AFlippingPassToPassTestIsDroppedAndNamed) {
   SetTests("target: needs FIX\nmoody: flips\nalways: passed\n");
-  driver_.runs = 0;
+  driver_.runs = 1;
   const OracleResult result = Oracle();
   EXPECT_EQ(result.repeat.evidence.outcome(), v1::Evidence::OUTCOME_PASSED);
   EXPECT_THAT(result.repeat.evidence.detail(), HasSubstr("tests/a.t::moody"));
@@ -204,7 +216,7 @@ TEST_F(GateTest, RunsWithoutAReportRejectAndSayWhy) {
 
 TEST_F(GateTest, AFailingMachineIsNoVerdictOfTheOracle) {
   driver_.broken_opens = 2;
-  EXPECT_EQ(OracleReason(), "no-verdict: run 'before': the sandbox did not open");
+  EXPECT_EQ(OracleReason(), "no-verdict: run 'after': the sandbox did not open");
 }
 
 TEST_F(GateTest, AnEmptyAnswerThatScoresRejectsAsNull) {
@@ -240,6 +252,24 @@ TEST_F(AttackTest, ACheaterThatPassesRejectsByName) {
   AddAltered(driver_.cheaters, "honest failure", "");
   AddAltered(driver_.cheaters, "time machine", "FIX");
   EXPECT_EQ(RejectionReason(Cheat().evidence), "cheaters: time machine scored 1");
+}
+
+TEST_F(AttackTest, CheatersOfWhichNothingIsLeftAreGradedOnce) {
+  AddAltered(driver_.cheaters, "honest failure", "still broken");
+  for (const char* name : {"conftest", "sub/conftest", "deeper/conftest"}) {
+    environments::AlteredSolution planted{name, proposal_.parent_tree};
+    TASKMINT_CHECK(planted.tree.Set(name, RegularFile("force")).ok());
+    driver_.cheaters.push_back(planted);
+  }
+  const GateResult result = Cheat();
+  EXPECT_EQ(result.evidence.outcome(), v1::Evidence::OUTCOME_PASSED) << result.evidence.detail();
+  EXPECT_EQ(driver_.runs, 2);
+  EXPECT_EQ(result.evidence.values().at("cheaters"), 4);
+  EXPECT_EQ(result.evidence.values().at("graded_as_nothing"), 2);
+  ASSERT_EQ(result.evidence.attempts_size(), 4);
+  EXPECT_THAT(result.evidence.attempts(3).verdict().reason(),
+              HasSubstr("nothing of it is left when graded"));
+  EXPECT_EQ(result.evidence.attempts(3).verdict().state(), v1::Verdict::STATE_FAIL);
 }
 
 TEST_F(AttackTest, ACheaterWithoutAVerdictIsNoVerdict) {

@@ -14,6 +14,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using Trust = Observation::Trust;
 
 class GradingTest : public testing::Test {
@@ -116,7 +117,7 @@ TEST_F(GradingTest, FilesWithTargetsRunFirstAndTheOthersOnlyWhenThosePass) {
   bench.overlay = Tree({{"tests/a.t", kTests}, {"tests/b.t", "other: without BUG\n"}});
   expected_.add_pass_to_pass("tests/b.t::other");
   expected_.add_graded_files("tests/b.t");
-  const GradeOptions options{Depth::kOneRun, 0, true};
+  const GradeOptions options{Depth::kOneRun, 0, First::kTargetFiles};
   const auto grade = [&](const std::string& source) {
     return Grade(bench, expected_, Tree({{"src/a", source}}), {}, options);
   };
@@ -133,6 +134,25 @@ TEST_F(GradingTest, FilesWithTargetsRunFirstAndTheOthersOnlyWhenThosePass) {
   EXPECT_EQ(pass.verdict.tests_size(), 4);
   EXPECT_EQ(pass.sandboxes, 1);
   EXPECT_EQ(ran_other(), 1);
+}
+
+TEST_F(GradingTest, TargetsRunAloneAndTheOthersOnlyWhenThosePass) {
+  const GradeOptions options{Depth::kOneRun, 0, First::kTargets};
+  GradingBench bench = Bench();
+  bench.overlay = Tree({{"tests/a.t", std::string(kTests) + "other: without BUG\n"}});
+  expected_.add_pass_to_pass("tests/a.t::other");
+  const auto grade = [&](const std::string& source) {
+    return Grade(bench, expected_, Tree({{"src/a", source}}), {}, options).verdict;
+  };
+  EXPECT_EQ(grade("nothing").reason(),
+            "2 of 2 tests did not pass: tests/a.t::imported, tests/a.t::target");
+  EXPECT_THAT(driver_.last_tests, ElementsAre("tests/a.t::target", "tests/a.t::imported"));
+  EXPECT_EQ(driver_.runs, 1);
+  EXPECT_EQ(grade("FIX BUG").reason(), "1 of 4 tests did not pass: tests/a.t::other");
+  EXPECT_THAT(driver_.last_tests, IsEmpty());
+  EXPECT_EQ(driver_.runs, 3);
+  EXPECT_EQ(grade("FIX").state(), v1::Verdict::STATE_PASS);
+  EXPECT_EQ(grade("FORGE_ALL").state(), v1::Verdict::STATE_FORGED);
 }
 
 TEST_F(GradingTest, ATargetThatIsSkippedInTheTwinIsAFailAndNoForgery) {

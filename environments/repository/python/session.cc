@@ -88,6 +88,37 @@ std::vector<std::string> ImportsOf(const FileTree& tree, const std::set<std::str
   return {names.begin(), names.end()};
 }
 
+// "tests/test_a.py::TestB::test_c" of "tests/test_a.py::TestB::test_c[d::e]"; empty where the id
+// cannot be told from a path or a parameter.
+std::string WithoutParameter(std::string_view id, std::string_view file) {
+  static const re2::RE2 kNames(R"((?s)((?:::[A-Za-z_][A-Za-z0-9_]*)+)(?:\[.*)?)");
+  const std::string rest(id.substr(file.size()));
+  std::string names;
+  if (file.find("::") != std::string_view::npos || file.find('[') != std::string_view::npos ||
+      !re2::RE2::FullMatch(rest, kNames, &names)) {
+    return "";
+  }
+  return std::string(file) + names;
+}
+
+// What of `run` pytest is told to collect, file by file: of a file the tests that are asked for, or
+// all of it.
+std::vector<std::string> Selection(const TestRun& run) {
+  std::vector<std::string> selection;
+  for (const std::string& file : run.files) {
+    std::set<std::string> tests;
+    for (const std::string& id : run.tests) {
+      if (id.starts_with(file + "::")) tests.insert(WithoutParameter(id, file));
+    }
+    if (tests.empty() || tests.count("") > 0) {
+      selection.push_back(file);
+    } else {
+      selection.insert(selection.end(), tests.begin(), tests.end());
+    }
+  }
+  return selection;
+}
+
 class PythonSession : public TestSession {
  public:
   PythonSession(sandbox::SandboxHost& sandboxes, std::unique_ptr<sandbox::Sandbox> sandbox,
@@ -219,7 +250,7 @@ class PythonSession : public TestSession {
     for (std::string& option : Options(report)) arguments.push_back(std::move(option));
     // A selection would leave out sentinels of the files that are named.
     if (!run.files.empty()) arguments.insert(arguments.end(), {"-k", "", "-m", ""});
-    arguments.insert(arguments.end(), run.files.begin(), run.files.end());
+    for (std::string& test : Selection(run)) arguments.push_back(std::move(test));
     return arguments;
   }
 
