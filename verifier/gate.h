@@ -93,9 +93,9 @@ GateResult LintGate(const environments::Proposal& proposal,
 //
 // Values: oracle: fail_to_pass, error_to_pass, pass_to_pass, pass_to_fail, unjudged, graded_files,
 // suite_tests, suite_pass_to_pass, suite_varies, graded_wall_ms (the slowest graded run after the
-// fix), targets_alone (1 where the fix passes its targets without the other tests of their files),
-// doctored, runs, sandboxes; repeat: repeats,
-// shuffled, flaky_pass_to_pass, flaky_fail_to_pass; null: runs, sandboxes.
+// fix), targets_alone (1 where the fix passes its targets, and their twin, without the other tests
+// of their files), doctored, runs, sandboxes; repeat: repeats, shuffled, flaky_pass_to_pass,
+// flaky_fail_to_pass; null: runs, sandboxes.
 struct OracleResult {
   GateResult oracle;  // F2P > 0, P2F = 0; or no-verdict
   // Doing nothing scores 0, and so do the fix's sources emptied.

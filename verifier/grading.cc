@@ -110,10 +110,10 @@ void JudgeTwin(const Observation& observation, const environments::DoctoredTests
   twin.reason.clear();
 }
 
-// One draw; times and counts add up.
+// One draw, `alone` of the targets and their copies; times and counts add up.
 void RunTwinOnce(const GradingBench& bench, const v1::TestVerifier& expected,
-                 const FileTree& solution, const std::stop_token& stop, int64_t wall_ms_max,
-                 TwinResult& twin) {
+                 const FileTree& solution, bool alone, const std::stop_token& stop,
+                 int64_t wall_ms_max, TwinResult& twin) {
   const std::vector<std::string> targets = TargetsOf(expected);
   const std::vector<std::string> others(expected.pass_to_pass().begin(),
                                         expected.pass_to_pass().end());
@@ -138,15 +138,31 @@ void RunTwinOnce(const GradingBench& bench, const v1::TestVerifier& expected,
   GradingBench other = bench;
   other.overlay.Overlay(doctored->files);
   Observer observer(other, solution);
+  std::vector<std::string> tests;
+  if (alone) {
+    tests = targets;
+    tests.insert(tests.end(), doctored->copies.begin(), doctored->copies.end());
+  }
   const Observation observation =
-      observer.Observe({expected.graded_files().begin(), expected.graded_files().end()},
-                       std::nullopt, WallMsMax(bench, wall_ms_max), stop);
+      observer.ObserveTests({expected.graded_files().begin(), expected.graded_files().end()}, tests,
+                            WallMsMax(bench, wall_ms_max), stop);
   twin.log = observation.log;
   twin.wall_ms += observation.wall_ms;
   twin.cpu_ms += observation.cpu_ms;
   twin.sandboxes += observer.sandboxes();
   twin.runs += observer.runs();
   JudgeTwin(observation, *doctored, targets, twin);
+}
+
+TwinResult DrawTwins(const GradingBench& bench, const v1::TestVerifier& expected,
+                     const FileTree& solution, bool alone, const std::stop_token& stop,
+                     int64_t wall_ms_max) {
+  TwinResult twin;
+  for (int draw = 0; draw < 2; ++draw) {
+    RunTwinOnce(bench, expected, solution, alone, stop, wall_ms_max, twin);
+    if (twin.state != v1::Verdict::STATE_FAIL) break;
+  }
+  return twin;
 }
 
 // What is expected of the files that hold a fail-to-pass or an error-to-pass test.
@@ -188,6 +204,80 @@ void Doubt(const TwinResult& twin, v1::Verdict& verdict) {
   }
   for (auto& component : *verdict.mutable_components()) component.set_value(0);
 }
+
+class Grader {
+ public:
+  Grader(const GradingBench& bench, const v1::TestVerifier& expected, const FileTree& solution,
+         Observer& observer, const std::stop_token& stop, const GradeOptions& options)
+      : bench_(bench),
+        expected_(expected),
+        solution_(solution),
+        observer_(observer),
+        stop_(stop),
+        options_(options) {}
+
+  GradeResult GradeTargets() {
+    PassTargets();
+    return std::move(result_);
+  }
+
+  GradeResult Grade() {
+    if (PassFirst() && Pass(expected_, {})) PassTwin(expected_, false);
+    return std::move(result_);
+  }
+
+ private:
+  bool PassTargets() {
+    const v1::TestVerifier targets = OfTargets(expected_);
+    return Pass(targets, TargetsOf(expected_)) && PassTwin(targets, true);
+  }
+
+  bool PassFirst() {
+    if (options_.first == First::kTargets) return PassTargets();
+    if (options_.first == First::kEverything) return true;
+    const v1::TestVerifier files = OfTargetFiles(expected_);
+    const bool fewer = files.graded_files_size() < expected_.graded_files_size();
+    return !fewer || files.graded_files().empty() || Pass(files, {});
+  }
+
+  // One run of the files that `expected` names, or of `tests` in them.
+  bool Pass(const v1::TestVerifier& expected, const std::vector<std::string>& tests) {
+    const int64_t runs = observer_.runs();
+    const int64_t sandboxes = observer_.sandboxes();
+    const Observation observation =
+        observer_.ObserveTests({expected.graded_files().begin(), expected.graded_files().end()},
+                               tests, WallMsMax(bench_, options_.wall_ms_max), stop_);
+    const int64_t wall_ms = result_.verdict.wall_ms();
+    const int64_t cpu_ms = result_.verdict.cpu_ms();
+    result_.verdict = Judge(observation, expected, observer_.state_digest());
+    result_.verdict.set_wall_ms(wall_ms + observation.wall_ms);
+    result_.verdict.set_cpu_ms(cpu_ms + observation.cpu_ms);
+    result_.log = observation.log;
+    result_.sandboxes += observer_.sandboxes() - sandboxes;
+    result_.runs += observer_.runs() - runs;
+    return result_.verdict.state() == v1::Verdict::STATE_PASS;
+  }
+
+  bool PassTwin(const v1::TestVerifier& expected, bool alone) {
+    if (options_.depth == Depth::kOneRun) return true;
+    const TwinResult twin =
+        DrawTwins(bench_, expected, solution_, alone, stop_, options_.wall_ms_max);
+    result_.sandboxes += twin.sandboxes;
+    result_.runs += twin.runs;
+    Doubt(twin, result_.verdict);
+    if (twin.state == v1::Verdict::STATE_PASS) return true;
+    result_.log += "\n--- twin run ---\n" + twin.log;
+    return false;
+  }
+
+  const GradingBench& bench_;
+  const v1::TestVerifier& expected_;
+  const FileTree& solution_;
+  Observer& observer_;
+  const std::stop_token stop_;
+  const GradeOptions options_;
+  GradeResult result_;
+};
 
 }  // namespace
 
@@ -249,65 +339,25 @@ v1::Verdict Judge(const Observation& observation, const v1::TestVerifier& expect
 
 TwinResult RunTwin(const GradingBench& bench, const v1::TestVerifier& expected,
                    const FileTree& solution, std::stop_token stop, int64_t wall_ms_max) {
-  TwinResult twin;
-  for (int draw = 0; draw < 2; ++draw) {
-    RunTwinOnce(bench, expected, solution, stop, wall_ms_max, twin);
-    if (twin.state != v1::Verdict::STATE_FAIL) break;
-  }
-  return twin;
+  return DrawTwins(bench, expected, solution, false, stop, wall_ms_max);
+}
+
+GradeResult GradeTargets(const GradingBench& bench, const v1::TestVerifier& expected,
+                         const FileTree& solution, Observer& observer, std::stop_token stop,
+                         const GradeOptions& options) {
+  return Grader(bench, expected, solution, observer, stop, options).GradeTargets();
 }
 
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
                   const FileTree& solution, std::stop_token stop, const GradeOptions& options) {
-  Observer observer(bench, solution);
-  GradeResult result;
   if (expected.graded_files().empty()) {
+    GradeResult result;
     result.verdict.set_state(v1::Verdict::STATE_NO_VERDICT);
     result.verdict.set_reason("the task names no test files to grade");
     return result;
   }
-  const int64_t wall_ms_max = WallMsMax(bench, options.wall_ms_max);
-  int64_t wall_ms = 0;
-  int64_t cpu_ms = 0;
-  const auto run = [&](const v1::TestVerifier& tests, const std::vector<std::string>& alone) {
-    const Observation observation = observer.ObserveTests(
-        {tests.graded_files().begin(), tests.graded_files().end()}, alone, wall_ms_max, stop);
-    result.verdict = Judge(observation, tests, observer.state_digest());
-    result.verdict.set_wall_ms(wall_ms += observation.wall_ms);
-    result.verdict.set_cpu_ms(cpu_ms += observation.cpu_ms);
-    result.log = observation.log;
-    result.sandboxes = observer.sandboxes();
-    result.runs = observer.runs();
-    return result.verdict.state() == v1::Verdict::STATE_PASS;
-  };
-  if (options.first == First::kTargets && !run(OfTargets(expected), TargetsOf(expected))) {
-    return result;
-  }
-  if (options.first == First::kTargetFiles) {
-    const v1::TestVerifier targets = OfTargetFiles(expected);
-    const bool fewer = targets.graded_files_size() < expected.graded_files_size();
-    if (fewer && targets.graded_files_size() > 0 && !run(targets, {})) return result;
-  }
-  if (!run(expected, {}) || options.depth == Depth::kOneRun) return result;
-  const TwinResult twin = RunTwin(bench, expected, solution, stop, options.wall_ms_max);
-  result.sandboxes += twin.sandboxes;
-  result.runs += twin.runs;
-  Doubt(twin, result.verdict);
-  if (twin.state != v1::Verdict::STATE_PASS) result.log += "\n--- twin run ---\n" + twin.log;
-  return result;
-}
-
-bool TargetsPassAlone(const GradingBench& bench, const v1::TestVerifier& expected,
-                      Observer& observer, int64_t wall_ms_max, std::stop_token stop) {
-  const v1::TestVerifier targets = OfTargets(expected);
-  if (targets.graded_files().empty() ||
-      !bench.driver.StartsRunner(bench.environment.test_command())) {
-    return false;
-  }
-  const Observation observation =
-      observer.ObserveTests({targets.graded_files().begin(), targets.graded_files().end()},
-                            TargetsOf(expected), WallMsMax(bench, wall_ms_max), std::move(stop));
-  return Judge(observation, targets, "").state() == v1::Verdict::STATE_PASS;
+  Observer observer(bench, solution);
+  return Grader(bench, expected, solution, observer, stop, options).Grade();
 }
 
 }  // namespace taskmint::verifier

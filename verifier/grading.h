@@ -137,7 +137,7 @@ enum class Depth {
 enum class First {
   kEverything,
   kTargetFiles,  // the files that hold fail-to-pass and error-to-pass tests
-  // Those tests alone: where the fix passes them so (TargetsPassAlone), whoever does not fails.
+  // Those tests alone, and their twin: where the fix passes so (GradeTargets), who does not fails.
   kTargets,
 };
 
@@ -159,10 +159,11 @@ struct GradeResult {
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
                   const FileTree& solution, std::stop_token stop, const GradeOptions& options = {});
 
-// Whether `observer`'s state passes the fail-to-pass and error-to-pass tests when no other test of
-// their files runs. False as well where the runner cannot be told which tests to run.
-bool TargetsPassAlone(const GradingBench& bench, const v1::TestVerifier& expected,
-                      Observer& observer, int64_t wall_ms_max, std::stop_token stop);
+// Grades by the fail-to-pass and error-to-pass tests alone, without the others of their files.
+// `observer` is of `solution`. For a runner that can be told which tests to run.
+GradeResult GradeTargets(const GradingBench& bench, const v1::TestVerifier& expected,
+                         const FileTree& solution, Observer& observer, std::stop_token stop,
+                         const GradeOptions& options = {});
 
 }  // namespace taskmint::verifier
 

@@ -332,12 +332,13 @@ MaybeStop OracleRun::CheckTwin() {
 
 // Whether attacks may be graded by the targets alone.
 void OracleRun::CheckAlone() {
-  const int64_t runs = after_.runs();
-  const int64_t sandboxes = after_.sandboxes();
-  const bool alone = TargetsPassAlone(bench_, expected_, after_, settings_.test_wall_ms_max, stop_);
-  oracle_.Count("targets_alone", alone ? 1 : 0);
-  oracle_.Count("runs", static_cast<double>(after_.runs() - runs));
-  oracle_.Count("sandboxes", static_cast<double>(after_.sandboxes() - sandboxes));
+  oracle_.Count("targets_alone", 0);
+  if (!bench_.driver.StartsRunner(bench_.environment.test_command())) return;
+  GradeResult alone = GradeTargets(bench_, expected_, proposal_.gold_tree, after_, stop_);
+  oracle_.Count("targets_alone", alone.verdict.state() == v1::Verdict::STATE_PASS ? 1 : 0);
+  oracle_.Count("runs", static_cast<double>(alone.runs));
+  oracle_.Count("sandboxes", static_cast<double>(alone.sandboxes));
+  oracle_.AddAttempt("targets alone", std::move(alone.verdict), std::move(alone.log));
 }
 
 MaybeStop OracleRun::CheckNull() {
