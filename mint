@@ -35,7 +35,7 @@ one command to run. Afterwards everything works offline. Proxies and certificate
 the environment (http_proxy, https_proxy, SSL_CERT_FILE, PIP_CERT, PIP_INDEX_URL, ...).
 
   TASKMINT_UV             a uv to use instead of one of our own
-  TASKMINT_FUZZ_SECONDS   seconds of fuzzing a target (test: 10, test --nightly: 600)
+  TASKMINT_FUZZ_SECONDS   seconds of fuzzing a target (test: 5, test --nightly: 600)
   TASKMINT_JOBS           compilers and tests that run at once (default: the processors)
 END
 }

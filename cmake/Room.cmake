@@ -33,21 +33,44 @@ taskmint_${symbol}_end:
   set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
 endfunction()
 
+# The headers that most tests take, compiled once for all of them.
+function(taskmint_test_headers)
+  file(WRITE ${PROJECT_BINARY_DIR}/test_headers.cc "")
+  add_library(taskmint_test_headers OBJECT ${PROJECT_BINARY_DIR}/test_headers.cc)
+  target_link_libraries(taskmint_test_headers PRIVATE GTest::gmock GTest::gtest nlohmann_json::nlohmann_json)
+  target_precompile_headers(taskmint_test_headers PRIVATE
+    <gmock/gmock.h> <gtest/gtest.h> <nlohmann/json.hpp>
+    <algorithm> <chrono> <filesystem> <fstream> <map> <set> <sstream> <stop_token> <thread>)
+  target_compile_options(taskmint_test_headers PRIVATE ${taskmint_test_options} -fPIE)  # as in programs
+  set_target_properties(taskmint_test_headers PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+endfunction()
+
+# A test's own code runs once: optimizing it costs more than it gains.
+set(taskmint_test_options -pthread $<$<CONFIG:RelWithDebInfo>:-O0;-g0>)
+
+# A program of the tests: SOURCES, DEPENDS and USES as a room's.
+function(taskmint_test_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "SOURCES;DEPENDS;USES")
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} ${ARG_USES} GTest::gmock GTest::gtest GTest::gtest_main
+    taskmint_warnings)
+  target_compile_options(${name} PRIVATE ${taskmint_test_options})
+  if(TASKMINT_QUICK)
+    target_precompile_headers(${name} REUSE_FROM taskmint_test_headers)
+  endif()
+endfunction()
+
 # A test executable: taskmint_test(name SOURCES a_test.cc DEPENDS taskmint::sandbox [TIMEOUT 120]).
-# Every case becomes a CTest of its own, discovered when the tests run and never during the build.
+# What may take long starts first. Every case becomes a CTest of its own, discovered when the tests run and never during the build.
 function(taskmint_test name)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "" "TIMEOUT" "SOURCES;DEPENDS;USES")
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
-  add_executable(${name} ${ARG_SOURCES})
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
-  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} ${ARG_USES} GTest::gmock GTest::gtest GTest::gtest_main
-    taskmint_warnings)
-  # A test's own code runs once: optimizing it costs more than it gains.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O0;-g0>)
+  taskmint_test_program(${name} SOURCES ${ARG_SOURCES} DEPENDS ${ARG_DEPENDS} USES ${ARG_USES})
   target_compile_definitions(${name} PRIVATE
     TASKMINT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" TASKMINT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
-    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${name}")
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT} LABELS "${name}")
 endfunction()

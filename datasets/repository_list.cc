@@ -8,7 +8,7 @@
 namespace taskmint::datasets {
 namespace {
 
-constexpr size_t kBytesMax = 1 << 20;
+constexpr size_t kListBytesMax = 1 << 20;
 constexpr size_t kLineBytesMax = 4'096;
 constexpr std::string_view kSpace = " \t\r";
 
@@ -42,7 +42,7 @@ Result<std::vector<std::string>> ParseRepositoryList(std::string_view bytes,
   const auto refuse = [&](const std::string& why) {
     return Status(Code::kInvalidArgument, Boundary::kConfig, name + why);
   };
-  if (bytes.size() > kBytesMax) return refuse(": larger than 1 MiB");
+  if (bytes.size() > kListBytesMax) return refuse(": larger than 1 MiB");
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
   std::vector<std::string> sources;
   std::unordered_set<std::string> seen;

@@ -23,7 +23,7 @@ struct ParserFault {};
 namespace taskmint::datasets {
 namespace {
 
-constexpr size_t kBytesMax = 64 << 10;
+constexpr size_t kSettingsBytesMax = 64 << 10;
 constexpr size_t kListItemsMax = 1'000;
 constexpr size_t kItemBytesMax = 1'000;
 constexpr int kNestingMax = 32;
@@ -255,7 +255,7 @@ class SettingsReader {
 Result<v1::RepositorySettings> ParseRepositorySettings(std::string_view bytes,
                                                        const std::string& name) {
   SettingsReader reader(name);
-  if (bytes.size() > kBytesMax) return reader.Refuse(1, "larger than 64 KiB");
+  if (bytes.size() > kSettingsBytesMax) return reader.Refuse(1, "larger than 64 KiB");
   if (!IsUtf8(bytes)) return reader.Refuse(1, "this is no UTF-8");
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (bytes.starts_with(kByteOrderMark)) bytes.remove_prefix(kByteOrderMark.size());

@@ -10,14 +10,6 @@ namespace {
 constexpr size_t kLogBytesMax = 256 << 10;
 constexpr size_t kReasonBytesMax = 500;
 
-std::string OneLine(std::string_view text) {
-  std::string line = Printable(CutMiddle(text, kReasonBytesMax));
-  for (char& c : line) {
-    if (c == '\n' || c == '\t') c = ' ';
-  }
-  return line;
-}
-
 // The gate's log: every attempt's under a heading.
 std::string JoinLogs(const verifier::AttemptLogs& logs) {
   std::string text;
@@ -33,7 +25,8 @@ std::string JoinLogs(const verifier::AttemptLogs& logs) {
 
 void Reject(v1::Candidate& candidate, const std::string& word, const std::string& detail) {
   candidate.set_state(v1::Candidate::STATE_REJECTED);
-  candidate.set_reason(OneLine(detail.empty() ? word : word + ": " + detail));
+  candidate.set_reason(
+      OneLine(CutMiddle(detail.empty() ? word : word + ": " + detail, kReasonBytesMax)));
 }
 
 void AddEvidence(v1::Candidate& candidate, v1::Evidence evidence) {

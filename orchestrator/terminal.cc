@@ -20,14 +20,6 @@ size_t Columns(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char byte) { return !IsContinuation(byte); }));
 }
 
-std::string OneLine(std::string_view text) {
-  std::string line = Printable(text);
-  for (char& c : line) {
-    if (c == '\n' || c == '\t') c = ' ';
-  }
-  return line;
-}
-
 }  // namespace
 
 bool IsTerminal(int descriptor) { return isatty(descriptor) == 1; }

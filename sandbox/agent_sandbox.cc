@@ -8,14 +8,11 @@
 
 #include "proto/base/utf8.h"
 #include "sandbox/collected_tree.h"
+#include "sandbox/errors.h"
 #include "sandbox/root_layout.h"
 
 namespace taskmint::sandbox {
 namespace {
-
-Status Error(Code code, std::string message) {
-  return {code, Boundary::kSandbox, std::move(message)};
-}
 
 Code CodeOfErrno(int number) {
   switch (number) {

@@ -18,6 +18,7 @@
 #include <fstream>
 
 #include "proto/base/utf8.h"
+#include "sandbox/errors.h"
 #include "sandbox/root_layout.h"
 #include "sandbox/seccomp.h"
 
@@ -33,10 +34,6 @@ constexpr int64_t kOpenMsMax = 30'000;
 constexpr uint32_t kSlots = 4096;
 // Processes of a control group that are not the code's: the agent and bubblewrap.
 constexpr int64_t kOwnProcesses = 4;
-
-Status Error(Code code, std::string message) {
-  return {code, Boundary::kSandbox, std::move(message)};
-}
 
 Result<UniqueFd> MemoryFile(const char* name, std::string_view bytes, bool executable) {
   constexpr unsigned kExec = 0x10;  // MFD_EXEC, Linux 6.3; older kernels know only executable ones

@@ -23,6 +23,8 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/base/utf8.h"
+#include "sandbox/errors.h"
 #include "sandbox/fd.h"
 #include "sandbox/proxy_request.h"
 
@@ -34,10 +36,6 @@ constexpr int64_t kHeadMsMax = 30'000;
 constexpr int64_t kConnectMsMax = 15'000;
 constexpr int64_t kIdleMsMax = 300'000;
 constexpr char kFolderPrefix[] = "taskmint-proxy-";
-
-Status Error(Code code, std::string message) {
-  return {code, Boundary::kSandbox, std::move(message)};
-}
 
 // Waits for one descriptor, or the proxy's end. False at the deadline and at the end.
 bool Await(int fd, short events, int stop_fd, int64_t wall_ms) {

@@ -115,13 +115,6 @@ ProxyRequestParser::State ProxyRequestParser::Finish() {
 
 ProxyRequest ProxyRequestParser::Take() { return std::move(request_); }
 
-std::string LowerCase(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
 Result<AllowedHost> HostOfUrl(const std::string& url) {
   const auto bad = [&] {
     // What stands before an @ may be a password.

@@ -44,9 +44,6 @@ class ProxyRequestParser {
   ProxyRequest request_;
 };
 
-// ASCII letters only.
-std::string LowerCase(std::string text);
-
 }  // namespace taskmint::sandbox
 
 #endif  // TASKMINT_SANDBOX_PROXY_REQUEST_H_

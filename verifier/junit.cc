@@ -145,19 +145,6 @@ std::string FirstLine(std::string_view text) {
   return std::string(text.substr(0, end));
 }
 
-int Severity(v1::TestStatus status) {
-  switch (status) {
-    case v1::TEST_STATUS_ERROR:
-      return 3;
-    case v1::TEST_STATUS_FAILED:
-      return 2;
-    case v1::TEST_STATUS_SKIPPED:
-      return 1;
-    default:
-      return 0;
-  }
-}
-
 v1::TestStatus OutcomeElement(std::string_view element) {
   if (element == "failure") return v1::TEST_STATUS_FAILED;
   if (element == "error") return v1::TEST_STATUS_ERROR;
@@ -283,6 +270,19 @@ class Reader {
 };
 
 }  // namespace
+
+int Severity(v1::TestStatus status) {
+  switch (status) {
+    case v1::TEST_STATUS_ERROR:
+      return 3;
+    case v1::TEST_STATUS_FAILED:
+      return 2;
+    case v1::TEST_STATUS_SKIPPED:
+      return 1;
+    default:
+      return 0;
+  }
+}
 
 Result<JUnitReport> ParseJUnit(std::string_view xml, const JUnitLimits& limits) {
   if (xml.size() > limits.bytes_max) {

@@ -34,6 +34,9 @@ struct JUnitLimits {
   int depth_max = 64;
 };
 
+// Of two outcomes of a case the one with the higher number counts: error, failed, skipped, passed.
+int Severity(v1::TestStatus status);
+
 // Parses with expat: byte-order marks, control characters and malformed UTF-8 are mended first;
 // counters are ignored (cases count); entities and external references are refused; a case with
 // several outcomes takes the worst (error, failed, skipped, passed). Errors (verifier):

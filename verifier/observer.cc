@@ -39,19 +39,6 @@ std::string_view NameOfStatus(v1::TestStatus status) {
   }
 }
 
-int Severity(v1::TestStatus status) {
-  switch (status) {
-    case v1::TEST_STATUS_ERROR:
-      return 3;
-    case v1::TEST_STATUS_FAILED:
-      return 2;
-    case v1::TEST_STATUS_SKIPPED:
-      return 1;
-    default:
-      return 0;
-  }
-}
-
 // Why a run that did not exit by itself has no report; nothing when it exited.
 std::optional<std::string> Interruption(const TestRunOutput& output, int64_t wall_ms_max) {
   switch (output.ending) {

@@ -11,10 +11,6 @@
 namespace taskmint::environments {
 namespace {
 
-bool Same(const FileEntry& a, const FileEntry& b) {
-  return a.kind == b.kind && (a.content == b.content || *a.content == *b.content);
-}
-
 bool IsTestMaterial(PathRole role) {
   return role == PathRole::kTest || role == PathRole::kSteering;
 }
@@ -71,7 +67,7 @@ std::vector<std::string> SplitByRole(const LanguageDriver& driver, const FileTre
   for (const auto& [path, entry] : fix_tree.files()) {
     const PathRole role = driver.RoleOf(path);
     const FileEntry* before = proposal.parent_tree.Find(path);
-    const bool changed = before == nullptr || !Same(*before, entry);
+    const bool changed = before == nullptr || *before != entry;
     if (IsTestMaterial(role)) {
       // Keys of a tree are keys of another.
       TASKMINT_CHECK(proposal.overlay.Set(path, entry).ok());

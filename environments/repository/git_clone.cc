@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "environments/errors.h"
 #include "proto/base/utf8.h"
 #include "sandbox/proxy.h"
 
@@ -20,16 +21,6 @@ constexpr int64_t kCloneWallMsMax = 30 * 60 * 1000;
 // A clone lies in the sandbox's memory before it is taken out.
 constexpr int64_t kCloneBytesMax = int64_t{2} << 30;
 constexpr const char* kBundleInside = "/source.bundle";
-
-Status Error(Code code, std::string message) {
-  return {code, Boundary::kEnvironment, std::move(message)};
-}
-
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 // A URL taken apart: the place alone, and what HTTP sends to prove who asks.
 struct SplitUrl {
@@ -79,7 +70,7 @@ SplitUrl Split(const std::string& url) {
   const size_t end = std::min(url.find_first_of("/?#", begin), url.size());
   const size_t at = url.rfind('@', end);
   SplitUrl split;
-  split.place = Lower(url.substr(0, begin));
+  split.place = LowerCase(url.substr(0, begin));
   if (at != std::string::npos && at >= begin && at < end) {
     std::string user = PercentDecoded(url.substr(begin, at - begin));
     if (user.find(':') == std::string::npos) user += ':';

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "environments/errors.h"
 #include "environments/repository/git_tree_walk.h"
 #include "environments/repository/libgit2.h"
 #include "proto/base/utf8.h"
@@ -23,10 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kCommitBytesMax = 4 << 20;
-
-Status Error(Code code, std::string message) {
-  return {code, Boundary::kEnvironment, std::move(message)};
-}
 
 std::string Quoted(const std::string& path) { return "'" + Printable(path) + "'"; }
 

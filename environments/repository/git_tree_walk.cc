@@ -5,6 +5,7 @@
 #include <deque>
 #include <unordered_set>
 
+#include "environments/errors.h"
 #include "proto/base/utf8.h"
 
 namespace taskmint::environments {
@@ -14,10 +15,6 @@ constexpr uint64_t kTreeObjectBytesMax = 16 << 20;
 // Longer ones cannot be written below a sandbox's folder (PATH_MAX is 4,096).
 constexpr size_t kPathBytesMax = 3'000;
 constexpr size_t kNameBytesMax = 255;
-
-Status Error(Code code, std::string message) {
-  return {code, Boundary::kEnvironment, std::move(message)};
-}
 
 std::string Shown(const std::string& path) { return "'" + Printable(path.substr(0, 200)) + "'"; }
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <system_error>
 
+#include "environments/errors.h"
 #include "environments/repository/git_repository.h"
 #include "environments/repository/prompt_cleaning.h"
 #include "proto/base/random.h"
@@ -18,10 +19,6 @@ namespace taskmint::environments {
 namespace {
 
 namespace fs = std::filesystem;
-
-Status Error(Code code, std::string message) {
-  return {code, Boundary::kEnvironment, std::move(message)};
-}
 
 bool IsWanted(const std::string& path, const FileEntry& entry) {
   static const RE2 kObject(R"(objects/(?:[0-9a-f]{2}/[0-9a-f]{38}|pack/[\w-]+\.(?:pack|idx)))");

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "environments/errors.h"
 #include "proto/base/utf8.h"
 
 namespace taskmint::environments {
@@ -15,10 +16,6 @@ constexpr int64_t kWallMsMax = 120'000;
 constexpr int64_t kDiskBytesMax = int64_t{2} << 30;
 constexpr int64_t kModifiedS = 1'000'000'000;
 constexpr int kErrorLinesMax = 4;
-
-Status Error(Code code, std::string message) {
-  return {code, Boundary::kEnvironment, std::move(message)};
-}
 
 // The first lines of git's own words, on one line.
 std::string FirstLines(const std::string& text) {

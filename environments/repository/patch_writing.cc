@@ -14,10 +14,6 @@ Status Failed(const char* what) {
           std::string("cannot write a patch: ") + what + ": " + LastGitError()};
 }
 
-bool Same(const FileEntry& a, const FileEntry& b) {
-  return a.kind == b.kind && (a.content == b.content || *a.content == *b.content);
-}
-
 uint32_t ModeOf(FileEntry::Kind kind) {
   switch (kind) {
     case FileEntry::Kind::kRegular:
@@ -38,7 +34,7 @@ Status WriteDifferent(git_repository* repository, const FileTree& tree, const Fi
   const GitIndexHandle owner(index);
   for (const auto& [path, entry] : tree.files()) {
     const FileEntry* counterpart = other.Find(path);
-    if (counterpart != nullptr && Same(entry, *counterpart)) continue;
+    if (counterpart != nullptr && entry == *counterpart) continue;
     git_index_entry record{};
     record.path = path.c_str();
     record.mode = ModeOf(entry.kind);

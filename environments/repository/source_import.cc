@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "environments/errors.h"
 #include "environments/repository/git_clone.h"
 #include "environments/repository/git_repository.h"
 #include "environments/repository/imported_files.h"
@@ -19,16 +20,6 @@ namespace taskmint::environments {
 namespace {
 
 namespace fs = std::filesystem;
-
-Status Error(Code code, std::string message) {
-  return {code, Boundary::kEnvironment, std::move(message)};
-}
-
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 std::string LastComponent(std::string path) {
   std::error_code ignored;
@@ -136,7 +127,7 @@ Result<SourceKind> ClassifySource(const std::string& source) {
   }
   std::string scheme;
   if (RE2::FullMatch(source, kScheme, &scheme)) {
-    scheme = Lower(scheme);
+    scheme = LowerCase(scheme);
     if (scheme == "file") {
       return Error(Code::kInvalidArgument,
                    "file:// URLs are not taken: name the folder itself, without file://");

@@ -82,6 +82,21 @@ std::string Printable(std::string_view bytes) {
   return printable;
 }
 
+std::string OneLine(std::string_view bytes) {
+  std::string line = Printable(bytes);
+  for (char& c : line) {
+    if (c == '\n' || c == '\t') c = ' ';
+  }
+  return line;
+}
+
+std::string LowerCase(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
 std::string CutMiddle(std::string_view text, size_t bytes_max) {
   if (text.size() <= bytes_max) return std::string(text);
   size_t head = bytes_max / 2;

@@ -17,6 +17,12 @@ std::string ToUtf8(std::string_view bytes);
 // to a terminal whatever a hostile repository put into it.
 std::string Printable(std::string_view bytes);
 
+// Printable, with spaces for line breaks and tabs.
+std::string OneLine(std::string_view bytes);
+
+// ASCII letters only.
+std::string LowerCase(std::string text);
+
 // At most `bytes_max` bytes: head and tail with a line in between that says how much was cut.
 // Cuts at character boundaries where the text is UTF-8.
 std::string CutMiddle(std::string_view text, size_t bytes_max);

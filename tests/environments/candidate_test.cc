@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/environments/git_fixture.h"
+#include "tests/environments/must_open.h"
 
 namespace taskmint::environments {
 namespace {
@@ -11,12 +12,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 const LanguageDriver& Python() { return *FindDriver("python"); }
-
-std::unique_ptr<GitRepository> MustOpen(const std::string& path) {
-  auto opened = GitRepository::Open(path);
-  EXPECT_TRUE(opened.ok()) << opened.status().ToString();
-  return std::move(opened).value();
-}
 
 std::vector<std::string> Shas(const std::vector<CandidateCommit>& commits) {
   std::vector<std::string> shas;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tests/environments/git_fixture.h"
+#include "tests/environments/must_open.h"
 
 namespace taskmint::environments {
 namespace {
@@ -19,12 +20,6 @@ std::string OpenError(const std::string& path, Code code) {
   EXPECT_EQ(opened.status().code(), code) << opened.status().ToString();
   EXPECT_EQ(opened.status().boundary(), Boundary::kEnvironment);
   return opened.status().message();
-}
-
-std::unique_ptr<GitRepository> MustOpen(const std::string& path) {
-  auto opened = GitRepository::Open(path);
-  EXPECT_TRUE(opened.ok()) << opened.status().ToString();
-  return opened.ok() ? std::move(opened).value() : nullptr;
 }
 
 TEST(GitRepositoryTest, ReadsCommitsChangesAndTrees) {

@@ -18,9 +18,9 @@ using nlohmann::json;
 // A sandbox costs as much as compiling this much.
 constexpr size_t kSourceBytesMin = 192 << 10;
 constexpr size_t kSourceBytesMax = 4 << 20;
-constexpr size_t kFileBytesMax = 2 << 20;
+constexpr size_t kCompiledFileBytesMax = 2 << 20;
 constexpr size_t kKeptBytesMax = 256 << 20;
-constexpr int64_t kWallMsMax = 60'000;
+constexpr int64_t kCompileMsMax = 60'000;
 
 // What was compiled: by key, the .pyc files of one source.
 class Store {
@@ -76,7 +76,7 @@ FileTree Compile(sandbox::SandboxHost& sandboxes, const BuiltEnvironment& built,
   sandbox::Command command;
   command.argv = {"/venv/bin/python", "-I", "-S", "-c", std::string(PythonScript("compile.py"))};
   command.input = DumpJson(request);
-  command.wall_ms_max = kWallMsMax;
+  command.wall_ms_max = kCompileMsMax;
   if (!(*opened)->Run(command, stop).ok()) return {};
   auto found = (*opened)->Collect("/work", {});
   return found.ok() ? ByteCodeBeside(*found, sources) : FileTree();
@@ -105,7 +105,8 @@ FileTree ByteCodeOfSources(sandbox::SandboxHost& sandboxes, const BuiltEnvironme
   for (const std::string& path : paths) {
     const FileEntry* entry = tree.Find(path);
     if (entry == nullptr || entry->kind == FileEntry::Kind::kSymlink ||
-        !std::string_view(path).ends_with(".py") || entry->content->size() > kFileBytesMax) {
+        !std::string_view(path).ends_with(".py") ||
+        entry->content->size() > kCompiledFileBytesMax) {
       continue;
     }
     DigestBuilder key;

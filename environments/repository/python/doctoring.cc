@@ -13,8 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kFileBytesMax = 4 << 20;
-constexpr int64_t kScriptMsMax = 120'000;
+constexpr size_t kDoctoredFileBytesMax = 4 << 20;
+constexpr int64_t kDoctoringMsMax = 120'000;
 
 // Sources of another encoding than UTF-8 pass through the script as if each byte were a character;
 // what it writes into them is ASCII.
@@ -56,7 +56,7 @@ json FilesOf(const FileTree& overlay, const std::vector<std::string>& targets,
       const std::string path = id.substr(0, id.find("::"));
       const FileEntry* entry = files.contains(path) ? nullptr : overlay.Find(path);
       if (entry == nullptr || entry->kind == FileEntry::Kind::kSymlink) continue;
-      if (entry->content->size() > kFileBytesMax) continue;
+      if (entry->content->size() > kDoctoredFileBytesMax) continue;
       files[path] = IsUtf8(*entry->content) ? *entry->content : TextOfBytes(*entry->content);
     }
   }
@@ -85,7 +85,7 @@ Result<DoctoredTests> DoctorPythonTests(sandbox::SandboxHost& sandboxes, const F
   command.argv = {kBasePython, "-I", "-c", std::string(PythonScript("doctor.py"))};
   command.input =
       DumpJson({{"files", files}, {"targets", targets}, {"others", others}, {"draw", draw}});
-  command.wall_ms_max = kScriptMsMax;
+  command.wall_ms_max = kDoctoringMsMax;
   command.output_bytes_max = 256 << 20;
   TASKMINT_ASSIGN_OR_RETURN(const sandbox::CommandResult run, opened->Run(command, stop));
   const auto answer = ParseJson(run.output);

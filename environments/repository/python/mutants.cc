@@ -14,14 +14,14 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kFileBytesMax = 4 << 20;
-constexpr int64_t kScriptMsMax = 120'000;
+constexpr size_t kMutatedFileBytesMax = 4 << 20;
+constexpr int64_t kMutationMsMax = 120'000;
 
 // Null where the file is absent; nothing when it cannot be mutated as text.
 std::optional<json> TextOf(const FileTree& tree, const std::string& path) {
   const FileEntry* entry = tree.Find(path);
   if (entry == nullptr) return json(nullptr);
-  if (entry->kind == FileEntry::Kind::kSymlink || entry->content->size() > kFileBytesMax ||
+  if (entry->kind == FileEntry::Kind::kSymlink || entry->content->size() > kMutatedFileBytesMax ||
       !IsUtf8(*entry->content)) {
     return std::nullopt;
   }
@@ -62,7 +62,7 @@ Result<std::vector<AlteredSolution>> MutatePython(sandbox::SandboxHost& sandboxe
   sandbox::Command command;
   command.argv = {kBasePython, "-I", "-c", std::string(PythonScript("mutate.py"))};
   command.input = DumpJson({{"files", files}, {"seed", seed}, {"mutants_max", mutants_max}});
-  command.wall_ms_max = kScriptMsMax;
+  command.wall_ms_max = kMutationMsMax;
   command.output_bytes_max = 256 << 20;
   command.variables["PYTHONHASHSEED"] = "0";
   TASKMINT_ASSIGN_OR_RETURN(const sandbox::CommandResult run, opened->Run(command, stop));

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "environments/repository/python/standard_modules.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::environments {
 namespace {
@@ -32,12 +33,6 @@ bool IsIn(std::string_view name, std::initializer_list<std::string_view> names) 
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return lower;
-}
-
 // Steers the runner, or is loaded in its place, wherever it stands.
 bool IsSteering(std::string_view path) {
   const std::string_view name = BaseName(path);
@@ -49,7 +44,7 @@ bool IsSteering(std::string_view path) {
   if (name.ends_with(".pth") || name.ends_with(".pyc") || name.ends_with(".pyo")) return true;
   for (const std::string_view part : Components(path)) {
     // importlib.metadata takes them in any case.
-    const std::string lower = LowerCase(part);
+    const std::string lower = LowerCase(std::string(part));
     if (part == "__pycache__" || lower.ends_with(".egg-info") || lower.ends_with(".dist-info")) {
       return true;
     }
