@@ -9,7 +9,9 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <set>
 #include <thread>
+#include <unordered_set>
 
 #include "datasets/blob_store.h"
 #include "datasets/os_error.h"
@@ -53,7 +55,46 @@ class TreeWriter {
     return Finish(root_);
   }
 
+  // Adds files to what `listing` says is there; never over it, nor through a link.
+  Status Add(const TreeListing& listing, const FileTree& more) {
+    std::unordered_set<std::string> taken;
+    for (const auto& file : listing.files) taken.insert(file.path);
+    for (const auto& link : listing.links) taken.insert(link.path);
+    std::set<std::string> folders(listing.directories.begin(), listing.directories.end());
+    std::set<std::string> changed;
+    for (const auto& [path, entry] : more.files()) {
+      if (entry.kind == FileEntry::Kind::kSymlink || taken.contains(path) ||
+          folders.contains(path)) {
+        continue;
+      }
+      TASKMINT_ASSIGN_OR_RETURN(const bool there, MakeParents(path, taken, folders, changed));
+      if (!there) continue;
+      TASKMINT_RETURN_IF_ERROR(
+          WriteBytes(Below(path), *entry.content, entry.kind == FileEntry::Kind::kExecutable));
+    }
+    for (auto it = changed.rbegin(); it != changed.rend(); ++it) {
+      TASKMINT_RETURN_IF_ERROR(Finish(Below(*it)));
+    }
+    return OkStatus();
+  }
+
  private:
+  // Notes the folder that `path` changes in `changed`. False where a file or a link is in the way.
+  Result<bool> MakeParents(const std::string& path, const std::unordered_set<std::string>& taken,
+                           std::set<std::string>& folders, std::set<std::string>& changed) {
+    const size_t slash = path.rfind('/');
+    const std::string parent = path.substr(0, slash == std::string::npos ? 0 : slash);
+    if (taken.contains(parent)) return false;
+    if (!parent.empty() && !folders.contains(parent)) {
+      TASKMINT_ASSIGN_OR_RETURN(const bool there, MakeParents(parent, taken, folders, changed));
+      if (!there) return false;
+      if (mkdir(Below(parent).c_str(), 0700) != 0) return OsError(errno, "make", Below(parent));
+      folders.insert(parent);
+    }
+    changed.insert(parent);
+    return true;
+  }
+
   std::string Below(const std::string& path) const { return root_ + "/" + path; }
 
   static Status Finish(const std::string& folder) {
@@ -94,11 +135,14 @@ class TreeWriter {
                   " has another size than its folder says; run `taskmint store "
                   "check`"};
     }
-    const std::string path = Below(file.path);
+    return WriteBytes(Below(file.path), bytes, file.executable);
+  }
+
+  static Status WriteBytes(const std::string& path, std::string_view bytes, bool executable) {
     const int number =
         open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (number < 0) return OsError(errno, "write", path);
-    const Status status = Fill(number, bytes, file.executable ? 0755 : 0644, path);
+    const Status status = Fill(number, bytes, executable ? 0755 : 0644, path);
     close(number);
     return status;
   }
@@ -120,8 +164,8 @@ class TreeWriter {
 
 }  // namespace
 
-Result<std::string> BlobStore::Materialize(const std::string& tree_digest,
-                                           const std::string& cache) const {
+Result<std::string> BlobStore::Materialize(const std::string& tree_digest, const std::string& cache,
+                                           const Completion& complete) const {
   static const std::string boot = BootName();
   if (!IsDigest(tree_digest)) {
     return Status(Code::kInvalidArgument, Boundary::kStore,
@@ -138,7 +182,12 @@ Result<std::string> BlobStore::Materialize(const std::string& tree_digest,
   const std::string temporary =
       cache + "/tmp-" + std::to_string(getpid()) + "-" + std::to_string(SystemRandom());
   if (mkdir(temporary.c_str(), 0700) != 0) return OsError(errno, "make", temporary);
-  Status written = TreeWriter(*this, temporary).Write(listing);
+  TreeWriter writer(*this, temporary);
+  Status written = writer.Write(listing);
+  if (written.ok() && complete) {
+    const Result<FileTree> more = complete(temporary);
+    written = more.ok() ? writer.Add(listing, *more) : more.status();
+  }
   if (written.ok() && rename(temporary.c_str(), path.c_str()) == 0) return path;
   // Another thread or process may have been faster.
   if (written.ok() && errno != EEXIST && errno != ENOTEMPTY) written = OsError(errno, "make", path);

@@ -5,11 +5,26 @@
 #include "environments/repository/language_driver.h"
 
 namespace taskmint::orchestrator {
+namespace {
+
+// Of the threads of this process, one unpacks a layer.
+Result<std::string> Unpack(const datasets::BlobStore& blobs, sandbox::SandboxHost& sandboxes,
+                           const environments::LanguageDriver& driver, const v1::Layer& layer,
+                           const std::string& cache, std::stop_token stop) {
+  static auto* locks = new BuildLocks();
+  const std::shared_ptr<std::mutex> mutex = locks->For(cache + "/" + layer.tree_digest());
+  const std::lock_guard lock(*mutex);
+  return blobs.Materialize(layer.tree_digest(), cache, [&](const std::string& folder) {
+    return driver.DerivedFiles(sandboxes, {folder, layer.mount_path(), false}, stop);
+  });
+}
+
+}  // namespace
 
 Result<verifier::GradingBench> MakeBench(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                                          const v1::RepositoryEnvironment& environment,
                                          FileTree overlay, std::vector<std::string> removed_paths,
-                                         FileTree parent_tree) {
+                                         FileTree parent_tree, std::stop_token stop) {
   const environments::LanguageDriver* driver = environments::FindDriver(environment.driver());
   if (driver == nullptr) {
     return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
@@ -21,7 +36,7 @@ Result<verifier::GradingBench> MakeBench(datasets::Store& store, sandbox::Sandbo
       std::filesystem::absolute(std::filesystem::path(store.cache_folder()) / "layers").string();
   for (const v1::Layer& layer : environment.layers()) {
     TASKMINT_ASSIGN_OR_RETURN(std::string path,
-                              store.blobs().Materialize(layer.tree_digest(), cache));
+                              Unpack(store.blobs(), sandboxes, *driver, layer, cache, stop));
     built.layers.push_back({std::move(path), layer.mount_path(), false});
   }
   return verifier::GradingBench{*driver,
@@ -34,7 +49,8 @@ Result<verifier::GradingBench> MakeBench(datasets::Store& store, sandbox::Sandbo
 }
 
 Result<verifier::GradingBench> CandidateBench(RunContext& context, const v1::Candidate& candidate,
-                                              const environments::Proposal& proposal) {
+                                              const environments::Proposal& proposal,
+                                              std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const std::string difference, BaseDifference(candidate.task()));
   if (!difference.empty()) {
     return Status(
@@ -42,11 +58,11 @@ Result<verifier::GradingBench> CandidateBench(RunContext& context, const v1::Can
         difference + "; packages were installed or upgraded: the same command begins anew");
   }
   return MakeBench(context.store, context.sandboxes, candidate.task().environment().repository(),
-                   proposal.overlay, proposal.removed_paths, proposal.parent_tree);
+                   proposal.overlay, proposal.removed_paths, proposal.parent_tree, stop);
 }
 
 Result<TaskBench> LoadTaskBench(datasets::Store& store, sandbox::SandboxHost& sandboxes,
-                                const v1::Task& task) {
+                                const v1::Task& task, std::stop_token stop) {
   if (!task.environment().has_repository() || !task.verifier().has_tests()) {
     return Status(Code::kFailedPrecondition, Boundary::kVerifier,
                   "task " + task.id() + " is of a kind that this version cannot grade");
@@ -59,9 +75,9 @@ Result<TaskBench> LoadTaskBench(datasets::Store& store, sandbox::SandboxHost& sa
   TASKMINT_ASSIGN_OR_RETURN(std::string patch, blobs.Get(task.solution().patch_digest()));
   std::vector<std::string> removed(expected.removed_paths().begin(),
                                    expected.removed_paths().end());
-  TASKMINT_ASSIGN_OR_RETURN(
-      verifier::GradingBench bench,
-      MakeBench(store, sandboxes, environment, std::move(overlay), std::move(removed), parent));
+  TASKMINT_ASSIGN_OR_RETURN(verifier::GradingBench bench,
+                            MakeBench(store, sandboxes, environment, std::move(overlay),
+                                      std::move(removed), parent, stop));
   return TaskBench{std::move(bench), std::move(parent), std::move(patch)};
 }
 

@@ -96,7 +96,7 @@ Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& 
                                   std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const std::string difference, BaseDifference(task));
   if (!difference.empty()) return NoVerdict(difference);
-  TASKMINT_ASSIGN_OR_RETURN(const TaskBench loaded, LoadTaskBench(store, sandboxes, task));
+  TASKMINT_ASSIGN_OR_RETURN(const TaskBench loaded, LoadTaskBench(store, sandboxes, task, stop));
   return GradeOn(loaded, task, solution, stop);
 }
 
@@ -108,7 +108,7 @@ Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandbo
   report.id = task.id();
   TASKMINT_ASSIGN_OR_RETURN(report.no_verdict, BaseDifference(task));
   if (!report.no_verdict.empty()) return report;
-  TASKMINT_ASSIGN_OR_RETURN(const TaskBench loaded, LoadTaskBench(store, sandboxes, task));
+  TASKMINT_ASSIGN_OR_RETURN(const TaskBench loaded, LoadTaskBench(store, sandboxes, task, stop));
   const struct {
     Kind kind;
     const char* gate;

@@ -179,6 +179,15 @@ class LanguageDriver {
                                                 const v1::RepositorySettings& settings,
                                                 std::stop_token stop) const = 0;
 
+  // Files that are made from a layer and spare its use time (byte code), by their path in it: kept
+  // beside it where it is unpacked, never in a store. Nothing depends on them, so what cannot be
+  // made is left out. By default none. Errors are of the sandbox boundary.
+  virtual Result<FileTree> DerivedFiles(sandbox::SandboxHost& /*sandboxes*/,
+                                        const sandbox::Mount& /*layer*/,
+                                        std::stop_token /*stop*/) const {
+    return FileTree();
+  }
+
   // Opens a sandbox over `environment` with `tree` in it, the runner warmed.
   virtual Result<std::unique_ptr<TestSession>> OpenSession(
       sandbox::SandboxHost& sandboxes, const v1::RepositoryEnvironment& environment,

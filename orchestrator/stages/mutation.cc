@@ -9,7 +9,7 @@ Result<StageOutcome> RunMutation(RunContext& context, v1::Candidate candidate,
   TASKMINT_ASSIGN_OR_RETURN(const auto read, ReadProposal(context, candidate));
   const environments::Proposal& proposal = read->proposal;
   TASKMINT_ASSIGN_OR_RETURN(const verifier::GradingBench bench,
-                            CandidateBench(context, candidate, proposal));
+                            CandidateBench(context, candidate, proposal, stop));
   const verifier::GateResult gate =
       verifier::MutationGate(bench, candidate.task().verifier().tests(), proposal,
                              GateSettingsOf(context, candidate), stop);

@@ -8,7 +8,7 @@ Result<StageOutcome> RunOracle(RunContext& context, v1::Candidate candidate, std
   TASKMINT_ASSIGN_OR_RETURN(const auto read, ReadProposal(context, candidate));
   const environments::Proposal& proposal = read->proposal;
   TASKMINT_ASSIGN_OR_RETURN(const verifier::GradingBench bench,
-                            CandidateBench(context, candidate, proposal));
+                            CandidateBench(context, candidate, proposal, stop));
   verifier::OracleResult result =
       verifier::OracleGates(bench, proposal, GateSettingsOf(context, candidate), stop);
   *candidate.mutable_task()->mutable_verifier()->mutable_tests() = std::move(result.expected);

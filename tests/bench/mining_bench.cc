@@ -72,8 +72,12 @@ Result<environments::BuiltEnvironment> Prepare(Shared& shared,
   environments::BuiltEnvironment built;
   for (const auto& layer : layers) {
     TASKMINT_ASSIGN_OR_RETURN(const std::string digest, shared.blobs.PutTree(layer.tree));
-    TASKMINT_ASSIGN_OR_RETURN(std::string path,
-                              shared.blobs.Materialize(digest, shared.folder + "/layers"));
+    TASKMINT_ASSIGN_OR_RETURN(
+        std::string path,
+        shared.blobs.Materialize(digest, shared.folder + "/layers", [&](const auto& folder) {
+          return shared.driver.DerivedFiles(shared.sandboxes, {folder, layer.mount_path, false},
+                                            {});
+        }));
     built.layers.push_back({std::move(path), layer.mount_path, false});
   }
   return built;

@@ -164,6 +164,45 @@ TEST_F(BlobStoreTest, MaterializesWithFixedModesAndTimesWhateverTheUmask) {
   EXPECT_EQ(blobs_.Materialize(digest, cache_).value(), *path);
 }
 
+TEST_F(BlobStoreTest, WhatCompletesATreeIsUnpackedBesideItAndNeverOverIt) {
+  FileTree tree = SampleTree();
+  ASSERT_TRUE(tree.Set("lib64", {FileEntry::Kind::kSymlink, RegularFile("/etc").content}).ok());
+  const std::string digest = blobs_.PutTree(tree).value();
+  const Result<std::string> path =
+      blobs_.Materialize(digest, cache_, [&](const std::string& folder) -> Result<FileTree> {
+        EXPECT_TRUE(fs::exists(folder + "/src/a.py"));
+        FileTree more;
+        const auto link = FileEntry::Kind::kSymlink;
+        for (const char* name : {"src/new/deep/a.pyc", "src/a.py", "src/a.py/x", "src", "lib64/x",
+                                 "bin/out/x", "top"}) {
+          EXPECT_TRUE(more.Set(name, RegularFile("more")).ok());
+        }
+        EXPECT_TRUE(more.Set("src/link", {link, RegularFile("/etc").content}).ok());
+        return more;
+      });
+  ASSERT_TRUE(path.ok()) << path.status().ToString();
+  for (const char* name :
+       {"", "/src", "/src/new", "/src/new/deep", "/src/new/deep/a.pyc", "/top"}) {
+    struct stat status {};
+    ASSERT_EQ(lstat((*path + name).c_str(), &status), 0) << name;
+    EXPECT_EQ(status.st_mode & 07777, S_ISDIR(status.st_mode) ? 0755U : 0644U) << name;
+    EXPECT_EQ(status.st_mtim.tv_sec, 1) << name;
+  }
+  EXPECT_EQ(fs::file_size(*path + "/src/a.py"), 8U);
+  EXPECT_FALSE(fs::exists("/etc/x"));
+  EXPECT_FALSE(fs::exists(fs::symlink_status(*path + "/src/link")));
+  EXPECT_EQ(blobs_.PutTree(tree).value(), digest);
+}
+
+TEST_F(BlobStoreTest, ATreeThatCannotBeCompletedIsNotThere) {
+  const std::string digest = blobs_.PutTree(SampleTree()).value();
+  const auto refuse = [](const std::string&) -> Result<FileTree> {
+    return Status(Code::kUnavailable, Boundary::kSandbox, "no sandbox");
+  };
+  EXPECT_EQ(blobs_.Materialize(digest, cache_, refuse).status().code(), Code::kUnavailable);
+  EXPECT_TRUE(fs::is_empty(cache_));
+}
+
 TEST_F(BlobStoreTest, ManyThreadsMaterializeOneTreeOnce) {
   FileTree tree;
   for (int i = 0; i < 300; ++i) {

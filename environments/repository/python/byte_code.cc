@@ -21,6 +21,7 @@ constexpr size_t kSourceBytesMax = 4 << 20;
 constexpr size_t kCompiledFileBytesMax = 2 << 20;
 constexpr size_t kKeptBytesMax = 256 << 20;
 constexpr int64_t kCompileMsMax = 60'000;
+constexpr int64_t kCompileLayerMsMax = 10 * 60'000;
 
 // What was compiled: by key, the .pyc files of one source.
 class Store {
@@ -82,7 +83,43 @@ FileTree Compile(sandbox::SandboxHost& sandboxes, const BuiltEnvironment& built,
   return found.ok() ? ByteCodeBeside(*found, sources) : FileTree();
 }
 
+// "a/__pycache__/b.cpython-311.pyc" of "venv/a/b.cpython-311.pyc", its place below a cache prefix;
+// empty for anything else.
+std::string PlaceInLayer(std::string_view path) {
+  if (!path.starts_with("venv/") || !path.ends_with(".pyc")) return {};
+  path.remove_prefix(5);
+  const size_t name = path.rfind('/') + 1;
+  return std::string(path.substr(0, name)) + "__pycache__/" + std::string(path.substr(name));
+}
+
 }  // namespace
+
+Result<FileTree> ByteCodeOfLayer(sandbox::SandboxHost& sandboxes, const sandbox::Mount& layer,
+                                 std::stop_token stop) {
+  FileTree code;
+  if (layer.inside_path != "/venv") return code;
+  sandbox::SandboxSpec spec;
+  spec.mounts = {layer};
+  spec.variables["PYTHONHASHSEED"] = "0";
+  TASKMINT_ASSIGN_OR_RETURN(const auto opened, sandboxes.Open(spec, stop));
+  sandbox::Command command;
+  command.argv = {"/venv/bin/python", "-I", "-S", "-c",
+                  std::string(PythonScript("compile_layer.py"))};
+  command.wall_ms_max = kCompileLayerMsMax;
+  const auto ran = opened->Run(command, stop);
+  if (ran.status().code() == Code::kNotFound) return code;  // not an environment of Python's
+  TASKMINT_RETURN_IF_ERROR(ran.status());
+  if (ran->ending == sandbox::Ending::kCancelled) {
+    return Status(Code::kCancelled, Boundary::kSandbox, "cancelled");
+  }
+  TASKMINT_RETURN_IF_ERROR(opened->KillAll());
+  TASKMINT_ASSIGN_OR_RETURN(const FileTree found, opened->Collect("/work", {}));
+  for (const auto& [path, entry] : found.files()) {
+    const std::string place = PlaceInLayer(path);
+    if (!place.empty()) TASKMINT_RETURN_IF_ERROR(code.Set(place, entry));
+  }
+  return code;
+}
 
 FileTree ByteCodeBeside(const FileTree& found, const FileTree& tree) {
   FileTree code;

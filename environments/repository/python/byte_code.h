@@ -1,4 +1,4 @@
-// Byte code of sources, made once for equal content.
+// Byte code of sources and of layers, made once for equal content.
 #ifndef TASKMINT_ENVIRONMENTS_REPOSITORY_PYTHON_BYTE_CODE_H_
 #define TASKMINT_ENVIRONMENTS_REPOSITORY_PYTHON_BYTE_CODE_H_
 
@@ -18,6 +18,12 @@ namespace taskmint::environments {
 FileTree ByteCodeOfSources(sandbox::SandboxHost& sandboxes, const BuiltEnvironment& built,
                            const FileTree& tree, const std::set<std::string>& paths,
                            int64_t modified_s, std::stop_token stop);
+
+// The .pyc files of the packages in `layer`, the one at /venv, by their path in it: as the base's
+// interpreter and the layer's pytest would write them. Equal for equal layers. Errors are of the
+// sandbox boundary; what does not compile is left out.
+Result<FileTree> ByteCodeOfLayer(sandbox::SandboxHost& sandboxes, const sandbox::Mount& layer,
+                                 std::stop_token stop);
 
 // Byte code in `found` that stands beside a source of `tree`.
 FileTree ByteCodeBeside(const FileTree& found, const FileTree& tree);

@@ -1,5 +1,6 @@
 #include "environments/repository/python/python_driver.h"
 
+#include "environments/repository/python/byte_code.h"
 #include "environments/repository/python/cheaters.h"
 #include "environments/repository/python/doctoring.h"
 #include "environments/repository/python/installation.h"
@@ -34,6 +35,10 @@ class PythonDriver : public LanguageDriver {
                                         const v1::RepositorySettings& settings,
                                         std::stop_token stop) const override {
     return BuildPython(context, recipe, tree, settings, stop);
+  }
+  Result<FileTree> DerivedFiles(sandbox::SandboxHost& sandboxes, const sandbox::Mount& layer,
+                                std::stop_token stop) const override {
+    return ByteCodeOfLayer(sandboxes, layer, stop);
   }
   Result<std::unique_ptr<TestSession>> OpenSession(sandbox::SandboxHost& sandboxes,
                                                    const v1::RepositoryEnvironment& environment,

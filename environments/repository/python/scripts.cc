@@ -11,6 +11,7 @@
 TASKMINT_SCRIPT(plan)
 TASKMINT_SCRIPT(resolve)
 TASKMINT_SCRIPT(compile)
+TASKMINT_SCRIPT(compile_layer)
 TASKMINT_SCRIPT(package_index)
 TASKMINT_SCRIPT(setup_stub)
 TASKMINT_SCRIPT(fetch)
@@ -37,6 +38,7 @@ std::string_view PythonScript(std::string_view name) {
   TASKMINT_RETURN_SCRIPT(plan);
   TASKMINT_RETURN_SCRIPT(resolve);
   TASKMINT_RETURN_SCRIPT(compile);
+  TASKMINT_RETURN_SCRIPT(compile_layer);
   TASKMINT_RETURN_SCRIPT(package_index);
   TASKMINT_RETURN_SCRIPT(setup_stub);
   TASKMINT_RETURN_SCRIPT(fetch);

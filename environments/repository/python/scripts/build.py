@@ -1,6 +1,7 @@
 """Makes /venv from locked files: the packages, the project's metadata, and where its sources lie.
 
-Equal input gives equal files: nothing that differs from build to build is left behind.
+Equal input gives equal files: nothing that differs from build to build is left behind, nor byte
+code, which is made where the layer is used.
 """
 import csv
 import glob
@@ -16,8 +17,6 @@ import sys
 VENV = "/venv"
 # Written by installers: paths and times of this build.
 LEFT_BY_INSTALLERS = ("direct_url.json", "uv_cache.json", "uv_build.json", "REQUESTED")
-# The time of every file of a layer where it is mounted.
-FILE_TIME = 1
 HYPOTHESIS = """
 from hypothesis.configuration import set_hypothesis_home_dir
 set_hypothesis_home_dir(%r)
@@ -159,38 +158,19 @@ def make_equal(site):
             folders.remove("__pycache__")
 
 
-def byte_compile(site):
-    # Files that do not compile are left to fail when, and if, they are imported.
-    subprocess.run([VENV + "/bin/python", "-m", "compileall", "-q", "--invalidation-mode",
-                    "unchecked-hash", site], stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL, check=False)
-
-
 def prepare(site):
-    """What packages compute at their first use, once: pytest its plugins' byte code, hypothesis its
-    tables of Unicode. Nothing of it is needed, so nothing of it may fail."""
-    for folder, _, names in os.walk(VENV):
-        for name in names:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path):
-                os.utime(path, (FILE_TIME, FILE_TIME))
-    folder = "/tmp/prepare"
-    os.makedirs(folder)
-    with open(folder + "/pytest.ini", "w", encoding="utf-8") as file:
-        file.write("[pytest]\n")
-    with open(folder + "/test_nothing.py", "w", encoding="utf-8") as file:
-        file.write("def test_nothing():\n    assert True\n")
-    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONHASHSEED": "0"}
-    commands = [["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]]
-    if os.path.isdir(site + "/hypothesis"):
-        commands.append(["-c", HYPOTHESIS % (VENV + "/share/hypothesis")])
-    for command in commands:
-        try:
-            subprocess.run([VENV + "/bin/python", *command], cwd=folder, env=variables,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, timeout=60, check=False)
-        except subprocess.TimeoutExpired:
-            pass
+    """What hypothesis computes at its first use, once: tables of Unicode. Nothing of it is needed,
+    so nothing of it may fail."""
+    if not os.path.isdir(site + "/hypothesis"):
+        return
+    variables = {**os.environ, "PYTHONHASHSEED": "0"}
+    try:
+        program = HYPOTHESIS % (VENV + "/share/hypothesis")
+        subprocess.run([VENV + "/bin/python", "-B", "-c", program], cwd="/tmp", env=variables,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        pass
     for path in glob.glob(VENV + "/share/hypothesis/**/*.gz", recursive=True):
         with gzip.open(path) as file:
             content = file.read()
@@ -215,9 +195,8 @@ def main():
                 raise Refusal("the set-up script failed: %s" % error) from error
         remove_own_modules(site, plan)
         write_metadata(site, plan)
-        make_equal(site)
-        byte_compile(site)
         prepare(site)
+        make_equal(site)
     except Refusal as error:
         json.dump({"refusal": str(error)}, sys.stdout)
         return
