@@ -1,9 +1,7 @@
 // Environments of the Python driver, made from a local index that the test builds.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -14,6 +12,7 @@
 #include "proto/base/digest.h"
 #include "proto/base/json.h"
 #include "tests/environments/forwarding_sandbox.h"
+#include "tests/environments/index_server.h"
 #include "tests/environments/python_fixture.h"
 
 namespace taskmint::environments {
@@ -27,31 +26,6 @@ using testing::Not;
 constexpr int64_t kIn2024 = 1'718'000'000;
 
 const char kTestPackage[] = "[project]\nname = \"bounds\"\nversion = \"1.2\"\n";
-
-// An index server that ends with this object.
-class IndexServer {
- public:
-  explicit IndexServer(const std::string& folder) {
-    const std::string program = std::string(TASKMINT_SOURCE_DIR) + "/tests/environments/";
-    const std::string fifo = folder + "/stop";
-    EXPECT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-    const std::string command =
-        "/usr/bin/python3 '" + program + "index_server.py' '" + folder + "' <'" + fifo + "'";
-    server_ = ::popen(command.c_str(), "r");
-    stop_ = ::open(fifo.c_str(), O_WRONLY | O_CLOEXEC);
-    EXPECT_EQ(std::fscanf(server_, "%d %d", &port, &files_port), 2);
-  }
-  ~IndexServer() {
-    ::close(stop_);
-    ::pclose(server_);
-  }
-  int port = 0;
-  int files_port = 0;
-
- private:
-  FILE* server_ = nullptr;
-  int stop_ = -1;
-};
 
 class PythonInstallationTest : public PythonSandboxTest {
  protected:
@@ -84,6 +58,12 @@ class PythonInstallationTest : public PythonSandboxTest {
     }
   }
 
+  static void UseIndex(int port) {
+    ::unsetenv("UV_NO_INDEX");
+    ::unsetenv("UV_FIND_LINKS");
+    const std::string url = "http://127.0.0.1:" + std::to_string(port) + "/simple";
+    ::setenv("UV_DEFAULT_INDEX", url.c_str(), 1);
+  }
   DriverContext Context(sandbox::SandboxHost& host) {
     return {host, {Sha256Hex("base"), "test"}, folder_.path() + "/cache", repository_};
   }
@@ -399,10 +379,7 @@ TEST_F(PythonInstallationTest, ABuildHostThatIsNoneIsTheRepositorysFault) {
 TEST_F(PythonInstallationTest, WhatTheIndexDoesNotServeIsNoAbsentNetwork) {
   AddWheel("stone", "1.0", R"({"stone.py": ""})", "", "2020-01-01");
   const IndexServer server(index_);
-  ::unsetenv("UV_NO_INDEX");
-  ::unsetenv("UV_FIND_LINKS");
-  ::setenv("UV_DEFAULT_INDEX",
-           ("http://127.0.0.1:" + std::to_string(server.port) + "/simple").c_str(), 1);
+  UseIndex(server.port);
   const auto needs = [](const std::string& line) {
     return TreeOf(
         {{"pyproject.toml", std::string(kTestPackage) + "dependencies = [\"" + line + "\"]\n"},
@@ -426,9 +403,7 @@ TEST_F(PythonInstallationTest, WhatTheIndexDoesNotServeIsNoAbsentNetwork) {
 }
 
 TEST_F(PythonInstallationTest, ANetworkThatIsAwayIsSaid) {
-  ::unsetenv("UV_NO_INDEX");
-  ::unsetenv("UV_FIND_LINKS");
-  ::setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple", 1);
+  UseIndex(9);
   auto recipe = Resolve(TreeOf({{"a.py", ""}}));
   ASSERT_FALSE(recipe.ok());
   EXPECT_EQ(recipe.status().code(), Code::kUnavailable);
@@ -436,15 +411,49 @@ TEST_F(PythonInstallationTest, ANetworkThatIsAwayIsSaid) {
   EXPECT_THAT(recipe.status().message(), HasSubstr("127.0.0.1:9"));
 }
 
+TEST_F(PythonInstallationTest, ANetworkThatGoesAwayWhileAPackageIsBuiltIsSaid) {
+  const FileTree tree = TreeOf({{"pyproject.toml", kTestPackage}, {"bounds.py", ""}});
+  EnvironmentRecipe recipe;
+  {
+    const IndexServer server(index_);
+    UseIndex(server.port);
+    auto resolved = Resolve(tree);
+    ASSERT_TRUE(resolved.ok()) << resolved.status().ToString();
+    recipe = *std::move(resolved);
+    Build(recipe, tree);  // fetches the wheels
+  }
+  const std::string sources = folder_.path() + "/stone-1.0";
+  WriteTree(TreeOf({{"pyproject.toml",
+                     "[build-system]\nrequires = [\"setuptools\"]\n"
+                     "build-backend = \"setuptools.build_meta\"\n"},
+                    {"PKG-INFO", "Metadata-Version: 2.2\nName: stone\nVersion: 1.0\n"}}),
+            sources);
+  const std::string pack =
+      "cd '" + folder_.path() + "' && tar czf stone-1.0.tar.gz stone-1.0 && mkdir -p '";
+  const std::string digest(64, 'a');
+  const std::string kept = folder_.path() + "/cache/python/files/" + digest;
+  ASSERT_EQ(std::system((pack + kept + "' && mv stone-1.0.tar.gz '" + kept + "'").c_str()), 0);
+  auto json = *ParseJson(recipe.recipe);
+  json["packages"].push_back({{"name", "stone"},
+                              {"version", "1.0"},
+                              {"kind", "sdist"},
+                              {"file", "stone-1.0.tar.gz"},
+                              {"url", ""},
+                              {"sha256", digest}});
+  json["date"] = "2024-06-11";
+  recipe.recipe = DumpJson(json);
+  const auto built = PythonUnderTest().Build(Context(*host_), recipe, tree, settings_, {});
+  ASSERT_FALSE(built.ok());
+  EXPECT_EQ(built.status().code(), Code::kUnavailable) << built.status().ToString();
+  EXPECT_THAT(built.status().message(), HasSubstr("no network"));
+}
+
 TEST_F(PythonInstallationTest, DependenciesAreAsOfTheCommitsDate) {
   AddWheel("stone", "1.0", R"({"stone.py": ""})", "", "2020-01-01");
   AddWheel("stone", "2.0", R"({"stone.py": ""})", "", "2024-06-01");
   AddWheel("stone", "3.0", R"({"stone.py": ""})", "", "2024-07-01");
   const IndexServer server(index_);
-  ::unsetenv("UV_NO_INDEX");
-  ::unsetenv("UV_FIND_LINKS");
-  ::setenv("UV_DEFAULT_INDEX",
-           ("http://127.0.0.1:" + std::to_string(server.port) + "/simple").c_str(), 1);
+  UseIndex(server.port);
   const FileTree tree =
       TreeOf({{"pyproject.toml", std::string(kTestPackage) + "dependencies = [\"stone\"]\n"},
               {"bounds.py", ""}});

@@ -14,6 +14,10 @@ import shutil
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from locking import Refusal, explained
+from package_index import NoNetwork, normal
+
 VENV = "/venv"
 # Written by installers: paths and times of this build.
 LEFT_BY_INSTALLERS = ("direct_url.json", "uv_cache.json", "uv_build.json", "REQUESTED")
@@ -26,25 +30,20 @@ charmap.intervals_from_codec("utf-8")
 """
 
 
-class Refusal(Exception):
-    pass
-
-
-def run(command, **rest):
+def run(command, hosts, **rest):
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
                           **rest)
     if done.returncode != 0:
-        raise Refusal(" | ".join((done.stderr or done.stdout).split("\n"))[-1500:].strip(" |"))
+        lines = explained(done.stderr or done.stdout, hosts).split("\n")
+        text = " | ".join(lines).strip(" |")
+        raise Refusal(text if len(text) <= 1500 else text[:300] + " ... " + text[-1200:])
     return done.stdout
-
-
-def normal(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def install(recipe, request):
     run([request["uv"], "venv", "-q", "--no-config", "--no-managed-python",
-         "--no-python-downloads", "--allow-existing", "--python", request["python"], VENV])
+         "--no-python-downloads", "--allow-existing", "--python", request["python"], VENV],
+        request["hosts"])
     base = [request["uv"], "pip", "install", "-q", "--no-config", "--no-deps", "--python", VENV,
             "--link-mode", "copy", "--no-managed-python", "--no-python-downloads"]
     path = {entry["sha256"]: "/files/%s/%s" % (entry["sha256"], entry["file"])
@@ -52,11 +51,11 @@ def install(recipe, request):
     wheels = [path[entry["sha256"]] for entry in recipe["packages"] if entry["kind"] == "wheel"]
     sources = [entry for entry in recipe["packages"] if entry["kind"] != "wheel"]
     if wheels:
-        run(base + ["--offline", "--no-index", *wheels])
+        run(base + ["--offline", "--no-index", *wheels], request["hosts"])
     dates = ["--exclude-newer", max(recipe["date"], request["tools_date"])]
     for entry in sources:
         try:
-            run(base + dates + [path[entry["sha256"]]])
+            run(base + dates + [path[entry["sha256"]]], request["hosts"])
         except Refusal as error:
             raise Refusal("%s %s cannot be built: %s"
                           % (entry["name"], entry["version"], error)) from error
@@ -64,7 +63,7 @@ def install(recipe, request):
 
 def site_packages():
     return run([VENV + "/bin/python", "-c",
-                "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
+                "import sysconfig; print(sysconfig.get_path('purelib'))"], ()).strip()
 
 
 def remove_own_modules(site, plan):
@@ -189,8 +188,8 @@ def main():
         if request["setup_script"]:
             variables = dict(os.environ, VIRTUAL_ENV=VENV, PATH=VENV + "/bin:" + os.environ["PATH"])
             try:
-                run(["/bin/sh", "-eu", "-c", request["setup_script"]], cwd=request["tree"],
-                    env=variables)
+                run(["/bin/sh", "-eu", "-c", request["setup_script"]], request["hosts"],
+                    cwd=request["tree"], env=variables)
             except Refusal as error:
                 raise Refusal("the set-up script failed: %s" % error) from error
         remove_own_modules(site, plan)
@@ -199,6 +198,9 @@ def main():
         make_equal(site)
     except Refusal as error:
         json.dump({"refusal": str(error)}, sys.stdout)
+        return
+    except NoNetwork as error:
+        json.dump({"offline": str(error)}, sys.stdout)
         return
     json.dump({}, sys.stdout)
 

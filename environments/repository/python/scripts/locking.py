@@ -52,23 +52,9 @@ class Uv:
         arguments += self.choices(until)
         done = self.run(*arguments, text="\n".join(requirements) + "\n")
         if done.returncode != 0:
-            return None, self.explained(done.stderr)
+            return None, explained(done.stderr, self.request["hosts"])
         packages = tomllib.loads(done.stdout).get("packages", [])
         return {normal(package["name"]): package for package in packages}, ""
-
-    def explained(self, message):
-        """uv's message, led by what to do where it asks for a host that the proxy refuses."""
-        asked = re.findall(r"(?:Failed to fetch: `?|for url \(|unable to access ')"
-                           r"(https?://[^\s)`']+)", message)
-        for url in asked:
-            refused = off_limits(url, self.request["hosts"])
-            if refused:
-                return refused + ": " + message
-        if re.search(r"error sending request|Could not connect|dns error|tunnel|timed out"
-                     r"|429 Too Many|error trying to connect|HTTP status server error",
-                     message, re.I):
-            raise NoNetwork(" ".join(message.split())[:400])
-        return message
 
     def install(self, folder, packages, until=None):
         """uv's message when a package cannot be installed, else ""; `until` as in compile."""
@@ -81,8 +67,22 @@ class Uv:
         done = self.run("pip", "install", "-q", "--no-deps", "--python", folder,
                         *self.choices(until), *names)
         if done.returncode != 0:
-            return self.explained(done.stderr)
+            return explained(done.stderr, self.request["hosts"])
         return ""
+
+
+def explained(message, hosts):
+    """uv's message, led by what to do where it asks for a host that the proxy refuses."""
+    asked = re.findall(r"(?:Failed to fetch: `?|for url \(|unable to access ')"
+                       r"(https?://[^\s)`']+)", message)
+    for url in asked:
+        refused = off_limits(url, hosts)
+        if refused:
+            return refused + ": " + message
+    if re.search(r"error sending request|Could not connect|dns error|tunnel|timed out"
+                 r"|429 Too Many|error trying to connect|HTTP status server error", message, re.I):
+        raise NoNetwork(" ".join(message.split())[:400])
+    return message
 
 
 def versions(packages):
