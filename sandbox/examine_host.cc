@@ -12,6 +12,7 @@
 #include "sandbox/bubblewrap.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/process.h"
+#include "sandbox/python_applications.h"
 #include "sandbox/sandbox.h"
 
 namespace taskmint::sandbox {
@@ -145,6 +146,7 @@ std::vector<Finding> ExamineHost() {
   Status opened;
   int64_t open_ms = 0;
   if (Result<std::unique_ptr<SandboxHost>> host = MakeBubblewrapHost(); host.ok()) {
+    (void)PythonApplicationsOfHost();  // looked for once a process, and no part of an opening
     const SystemClock clock;
     const int64_t begin_ms = clock.MonotonicMs();
     Result<std::unique_ptr<Sandbox>> result = (*host)->Open(SandboxSpec(), {});
