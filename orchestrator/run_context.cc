@@ -1,6 +1,7 @@
 #include "orchestrator/run_context.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "datasets/repository_settings.h"
 #include "environments/repository/git_repository.h"
@@ -12,21 +13,42 @@ namespace {
 
 constexpr const char* kSettingsFile = "taskmint.toml";
 
+// A rough count of the memory that a tree takes with its paths.
+constexpr uint64_t kFileBytes = 300;
+
+// The trees of a proposal share what is equal.
+uint64_t BytesOf(const environments::Proposal& proposal) {
+  std::unordered_set<const std::string*> contents;
+  uint64_t bytes = proposal.gold_patch.size();
+  for (const FileTree* tree : {&proposal.parent_tree, &proposal.gold_tree, &proposal.overlay}) {
+    for (const auto& [path, entry] : tree->files()) {
+      bytes += kFileBytes;
+      if (contents.insert(entry.content.get()).second) bytes += entry.content->size();
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
 
 ProposalShelf::Entry ProposalShelf::Find(const std::string& commit) {
   std::lock_guard lock(mutex_);
-  const auto found = std::find_if(entries_.begin(), entries_.end(),
-                                  [&](const auto& entry) { return entry.first == commit; });
-  if (found == entries_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, found);
-  return found->second;
+  const auto found = std::find_if(places_.begin(), places_.end(),
+                                  [&](const Place& place) { return place.commit == commit; });
+  if (found == places_.end()) return nullptr;
+  places_.splice(places_.begin(), places_, found);
+  return found->entry;
 }
 
 void ProposalShelf::Put(const std::string& commit, Entry entry) {
+  const uint64_t bytes = BytesOf(entry->proposal);
   std::lock_guard lock(mutex_);
-  entries_.emplace_front(commit, std::move(entry));
-  if (entries_.size() > entries_max_) entries_.pop_back();
+  places_.push_front({commit, std::move(entry), bytes});
+  bytes_ += bytes;
+  while (places_.size() > 1 && (places_.size() > entries_max_ || bytes_ > bytes_max_)) {
+    bytes_ -= places_.back().bytes;
+    places_.pop_back();
+  }
 }
 
 std::shared_ptr<std::mutex> BuildLocks::For(const std::string& key) {

@@ -25,19 +25,28 @@
 namespace taskmint::orchestrator {
 
 // The last few candidates that were read from the repository, so that a stage finds what the stage
-// before it read. Thread-safe.
+// before it read: at most `entries_max` and, but for the latest, `bytes_max` in memory.
+// Thread-safe.
 class ProposalShelf {
  public:
   using Entry = std::shared_ptr<const environments::ProposalOutcome>;
-  explicit ProposalShelf(size_t entries_max) : entries_max_(entries_max) {}
+  explicit ProposalShelf(size_t entries_max, uint64_t bytes_max = uint64_t{512} << 20)
+      : entries_max_(entries_max), bytes_max_(bytes_max) {}
   // Null when it is not there (any more).
   Entry Find(const std::string& commit);
   void Put(const std::string& commit, Entry entry);
 
  private:
+  struct Place {
+    std::string commit;
+    Entry entry;
+    uint64_t bytes = 0;
+  };
   const size_t entries_max_;
+  const uint64_t bytes_max_;
   std::mutex mutex_;
-  std::list<std::pair<std::string, Entry>> entries_;  // the latest first
+  std::list<Place> places_;  // the latest first
+  uint64_t bytes_ = 0;
 };
 
 // Lets one thread build an environment while others of this process that need the same wait.

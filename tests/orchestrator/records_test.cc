@@ -151,5 +151,27 @@ TEST(RunIdTest, AnotherSeedHistoryOrBaseIsAnotherRun) {
   EXPECT_NE(RunId(job), RunId(upgraded));
 }
 
+TEST(ProposalShelfTest, HoldsSoManyEntriesAndBytesAndTheLatestWhateverItsSize) {
+  const auto proposal = [](size_t bytes) {
+    auto outcome = std::make_shared<environments::ProposalOutcome>();
+    EXPECT_TRUE(outcome->proposal.parent_tree.Set("a", RegularFile(std::string(bytes, 'x'))).ok());
+    outcome->proposal.gold_tree = outcome->proposal.parent_tree;  // shares the bytes
+    return outcome;
+  };
+  ProposalShelf shelf(3, 100'000);
+  for (const char* commit : {"a", "b", "c"}) shelf.Put(commit, proposal(25'000));
+  EXPECT_NE(shelf.Find("a"), nullptr);  // is the latest now
+  shelf.Put("d", proposal(25'000));
+  EXPECT_EQ(shelf.Find("b"), nullptr);
+  EXPECT_NE(shelf.Find("a"), nullptr);
+  shelf.Put("e", proposal(60'000));
+  EXPECT_EQ(shelf.Find("c"), nullptr);
+  EXPECT_EQ(shelf.Find("d"), nullptr);
+  EXPECT_NE(shelf.Find("a"), nullptr);
+  shelf.Put("f", proposal(200'000));
+  EXPECT_EQ(shelf.Find("a"), nullptr);
+  EXPECT_NE(shelf.Find("f"), nullptr);
+}
+
 }  // namespace
 }  // namespace taskmint::orchestrator
