@@ -219,22 +219,32 @@ Result<FileTree> Clone(sandbox::SandboxHost& host, GitPlan& plan, const std::str
   return box->Collect(inside, limits);
 }
 
-// A plan whose sandbox reaches the URL's host through `proxy`, and nothing else.
-GitPlan PlanForUrl(const sandbox::Proxy& proxy, const sandbox::AllowedHost& allowed,
-                   const SplitUrl& split, const std::string& name) {
-  GitPlan plan;
-  plan.name = name;
-  plan.host = Printable(allowed.host);
-  plan.spec.network = {sandbox::Network::Mode::kProxy, proxy.socket_path()};
-  plan.spec.variables["GIT_ALLOW_PROTOCOL"] = "http:https";
+// A plan whose sandbox reaches the URL's host through the proxy, and nothing else.
+struct UrlPlan {
+  std::unique_ptr<sandbox::Proxy> proxy;
+  GitPlan git;
+  std::string place;
+};
+
+Result<UrlPlan> PlanForUrl(const std::string& url, const std::string& name) {
+  TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost allowed, sandbox::HostOfUrl(url));
+  UrlPlan plan;
+  TASKMINT_ASSIGN_OR_RETURN(plan.proxy, sandbox::Proxy::Start({allowed}));
+  SplitUrl split = Split(url);
+  plan.place = std::move(split.place);
+  plan.git.name = name;
+  plan.git.host = Printable(allowed.host);
+  sandbox::SandboxSpec& spec = plan.git.spec;
+  spec.network = {sandbox::Network::Mode::kProxy, plan.proxy->socket_path()};
+  spec.variables["GIT_ALLOW_PROTOCOL"] = "http:https";
   // A server on this machine's loopback device lies outside the sandbox, too.
-  plan.spec.variables["no_proxy"] = plan.spec.variables["NO_PROXY"] = "";
+  spec.variables["no_proxy"] = spec.variables["NO_PROXY"] = "";
   if (!split.authorization.empty()) {
     // Not on the command line, which other users of the machine can read, nor in any URL that git
     // prints or keeps.
-    plan.spec.variables.insert({{"GIT_CONFIG_COUNT", "1"},
-                                {"GIT_CONFIG_KEY_0", "http.extraHeader"},
-                                {"GIT_CONFIG_VALUE_0", "Authorization: " + split.authorization}});
+    spec.variables.insert({{"GIT_CONFIG_COUNT", "1"},
+                           {"GIT_CONFIG_KEY_0", "http.extraHeader"},
+                           {"GIT_CONFIG_VALUE_0", "Authorization: " + split.authorization}});
   }
   return plan;
 }
@@ -245,25 +255,17 @@ std::string PlaceOfUrl(const std::string& url) { return Split(url).place; }
 
 Result<FileTree> CloneUrl(sandbox::SandboxHost& host, const std::string& url,
                           const std::string& name, std::stop_token stop) {
-  TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost allowed, sandbox::HostOfUrl(url));
-  TASKMINT_ASSIGN_OR_RETURN(const std::unique_ptr<sandbox::Proxy> proxy,
-                            sandbox::Proxy::Start({allowed}));
-  const SplitUrl split = Split(url);
-  GitPlan plan = PlanForUrl(*proxy, allowed, split, name);
-  plan.arguments = {"--single-branch"};
-  return Clone(host, plan, split.place, stop);
+  TASKMINT_ASSIGN_OR_RETURN(UrlPlan plan, PlanForUrl(url, name));
+  plan.git.arguments = {"--single-branch"};
+  return Clone(host, plan.git, plan.place, stop);
 }
 
 Result<std::string> HeadOfUrl(sandbox::SandboxHost& host, const std::string& url,
                               const std::string& name, std::stop_token stop) {
-  TASKMINT_ASSIGN_OR_RETURN(const sandbox::AllowedHost allowed, sandbox::HostOfUrl(url));
-  TASKMINT_ASSIGN_OR_RETURN(const std::unique_ptr<sandbox::Proxy> proxy,
-                            sandbox::Proxy::Start({allowed}));
-  const SplitUrl split = Split(url);
-  GitPlan plan = PlanForUrl(*proxy, allowed, split, name);
-  plan.arguments = {"ls-remote", "--quiet", "--", split.place, "HEAD"};
+  TASKMINT_ASSIGN_OR_RETURN(UrlPlan plan, PlanForUrl(url, name));
+  plan.git.arguments = {"ls-remote", "--quiet", "--", plan.place, "HEAD"};
   std::unique_ptr<sandbox::Sandbox> box;
-  TASKMINT_ASSIGN_OR_RETURN(const sandbox::CommandResult result, RunGit(host, plan, box, stop));
+  TASKMINT_ASSIGN_OR_RETURN(const sandbox::CommandResult result, RunGit(host, plan.git, box, stop));
   static const RE2 kHead("([0-9a-f]{40})\tHEAD\n");
   std::string sha;
   RE2::FullMatch(result.output, kHead, &sha);

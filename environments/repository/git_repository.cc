@@ -331,9 +331,7 @@ std::string PublicUrl(std::string_view url) {
     return "ssh://" + text.substr(host, colon - host) +
            (text.compare(colon + 1, 1, "/") == 0 ? "" : "/") + text.substr(colon + 1);
   }
-  std::string name = text.substr(0, scheme);
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string name = LowerCase(text.substr(0, scheme));
   static const std::set<std::string> kRemote{"http", "https", "ssh", "git", "git+ssh", "ssh+git"};
   if (!kRemote.contains(name)) return "";
   const size_t begin = scheme + 3;

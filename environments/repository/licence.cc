@@ -5,23 +5,17 @@
 #include <cctype>
 
 #include "environments/repository/candidate.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::environments {
 namespace {
 
 constexpr size_t kTextBytesMax = 256 << 10;
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
-
 // Lower case, with every run of white space and comment decoration one space.
 std::string Normalised(std::string_view text) {
   std::string result;
-  for (const char c : Lower(text.substr(0, kTextBytesMax))) {
+  for (const char c : LowerCase(std::string(text.substr(0, kTextBytesMax)))) {
     const bool gap =
         std::isspace(static_cast<unsigned char>(c)) || c == '*' || c == '#' || c == '>';
     if (!gap) {
@@ -96,7 +90,7 @@ int RankOf(const std::string& lower_name) {
 }
 
 std::string IdOfName(std::string_view name) {
-  const std::string text = Lower(name);
+  const std::string text = LowerCase(std::string(name));
   static const std::pair<const char*, const char*> kNames[] = {
       {"mit", "MIT"},
       {"mit license", "MIT"},
@@ -167,7 +161,7 @@ v1::Licence DetectLicence(const FileTree& tree) {
   std::vector<std::string> others;
   for (const auto& [path, entry] : tree.files()) {
     if (path.find('/') != std::string::npos || entry.kind == FileEntry::Kind::kSymlink) continue;
-    const int rank = RankOf(Lower(path));
+    const int rank = RankOf(LowerCase(path));
     if (rank < 0) continue;
     const std::string id = IdOfText(*entry.content);
     if (rank == 1 && !id.empty() && std::find(others.begin(), others.end(), id) == others.end()) {

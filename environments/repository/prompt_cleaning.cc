@@ -21,20 +21,6 @@ struct Rule {
   const char* replacement;
 };
 
-std::string FromLatin1(std::string_view bytes) {
-  std::string text;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      text += c;
-    } else {
-      text += static_cast<char>(0xC0 | (byte >> 6));
-      text += static_cast<char>(0x80 | (byte & 0x3F));
-    }
-  }
-  return text;
-}
-
 // What goes wherever it stands, code included.
 void RemoveEverywhere(std::string& text) {
   static const std::string kUrl = R"(https?://[^\s<>()\[\]]*)";
@@ -230,7 +216,7 @@ std::string DecodedText(std::string_view raw) {
   while (cut && !raw.empty() && (static_cast<unsigned char>(raw.back()) & 0x80) != 0) {
     raw.remove_suffix(1);
   }
-  std::string text = IsUtf8(raw) ? std::string(raw) : FromLatin1(raw);
+  std::string text = IsUtf8(raw) ? std::string(raw) : Utf8OfLatin1(raw);
   RE2::GlobalReplace(&text, R"(\r\n?)", "\n");
   RE2::GlobalReplace(&text, kHidden, "");
   return text;

@@ -57,9 +57,7 @@ int MeaningfulWords(std::string_view text) {
   while (count < kWordsMin && RE2::FindAndConsume(&rest, kWord, &word)) {
     if (!RE2::FullMatch(word, kLetters)) continue;
     const bool is_name = RE2::FullMatch(word, kName);
-    std::string plain = word;
-    std::transform(plain.begin(), plain.end(), plain.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::string plain = LowerCase(word);
     while (!plain.empty() && std::ispunct(static_cast<unsigned char>(plain.back())) != 0) {
       plain.pop_back();
     }

@@ -27,6 +27,11 @@ std::string LowerCase(std::string text);
 // Cuts at character boundaries where the text is UTF-8.
 std::string CutMiddle(std::string_view text, size_t bytes_max);
 
+// Bytes of Latin-1 as UTF-8: each byte is a character.
+std::string Utf8OfLatin1(std::string_view bytes);
+// The inverse; characters beyond Latin-1 come out as anything.
+std::string Latin1OfUtf8(std::string_view text);
+
 }  // namespace taskmint
 
 #endif  // TASKMINT_PROTO_BASE_UTF8_H_

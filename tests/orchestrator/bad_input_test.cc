@@ -9,6 +9,7 @@
 #include "tests/environments/git_fixture.h"
 #include "tests/orchestrator/command_process.h"
 #include "tests/orchestrator/offline.h"
+#include "tests/orchestrator/toy_repository.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -16,16 +17,6 @@ namespace {
 using environments::TemporaryFolder;
 using environments::WorkTree;
 using nlohmann::json;
-
-constexpr const char* kProject = R"([project]
-name = "toy"
-version = "1.0"
-[build-system]
-requires = ["setuptools"]
-build-backend = "setuptools.build_meta"
-[tool.setuptools]
-packages = ["toy"]
-)";
 
 constexpr const char* kHang = R"(import time
 
@@ -88,7 +79,7 @@ struct HostileRepository {
   std::map<std::string, std::string> commits;  // by what they do
 
   HostileRepository() {
-    tree.Write("pyproject.toml", kProject);
+    tree.Write("pyproject.toml", kToyProject);
     tree.Write("taskmint.toml", "test_wall_minutes_max = 0.3\n");
     tree.Write("toy/__init__.py", "");
     tree.Write("toy/greeting.py", Greeting("    return GREETING\n"));

@@ -3,16 +3,6 @@
 namespace taskmint::orchestrator {
 namespace {
 
-constexpr const char* kProject = R"([project]
-name = "toy"
-version = "1.0"
-[build-system]
-requires = ["setuptools"]
-build-backend = "setuptools.build_meta"
-[tool.setuptools]
-packages = ["toy"]
-)";
-
 constexpr const char* kHeader = R"("""Sums for children."""
 
 
@@ -107,7 +97,7 @@ ToyRepository::ToyRepository() {
   tree.Write("LICENSE",
              "Permission is hereby granted, free of charge, to any person obtaining a copy of this "
              "software, subject to the following conditions: none but this.\n");
-  tree.Write("pyproject.toml", kProject);
+  tree.Write("pyproject.toml", kToyProject);
   tree.Write("toy/__init__.py", "");
   tree.Write(sums, header + kWrongAddition + kWrongDivision);
   tree.Write(tests, kTests);

@@ -8,6 +8,17 @@
 
 namespace taskmint::orchestrator {
 
+// The pyproject.toml of a package `toy`.
+inline constexpr const char* kToyProject = R"([project]
+name = "toy"
+version = "1.0"
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[tool.setuptools]
+packages = ["toy"]
+)";
+
 struct ToyRepository {
   environments::WorkTree tree;
   // Commits that become tasks.

@@ -114,5 +114,18 @@ TEST(StatusTest, CarriesCodeBoundaryAndMessage) {
   EXPECT_EQ(result.status().ToString(), "NOT_FOUND (store): no task 12");
 }
 
+TEST(Utf8Test, OnlyAsciiIsLowered) {
+  EXPECT_EQ(LowerCase("GIT+ssh://\xC3\x89 Z[@{"), "git+ssh://\xC3\x89 z[@{");
+}
+
+TEST(Utf8Test, EveryByteOfLatin1GoesThroughUtf8AndBack) {
+  std::string bytes;
+  for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
+  EXPECT_TRUE(IsUtf8(Utf8OfLatin1(bytes)));
+  EXPECT_EQ(Utf8OfLatin1("caf\xE9"), "caf\xC3\xA9");
+  EXPECT_EQ(Latin1OfUtf8(Utf8OfLatin1(bytes)), bytes);
+  EXPECT_EQ(Latin1OfUtf8("\xC3"), "\xC3");
+}
+
 }  // namespace
 }  // namespace taskmint

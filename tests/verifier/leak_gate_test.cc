@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/environments/forwarding_sandbox.h"
 #include "tests/verifier/fake_driver.h"
 #include "verifier/gate.h"
 
@@ -108,64 +109,33 @@ TEST_F(LeakGateTest, AMachineThatCannotLookGivesNoVerdict) {
   EXPECT_EQ(Reason(), "no-verdict: this host opens no sandboxes");
 }
 
-// A sandbox that breaks after its command, or whose search was killed.
-class BreakingHost final : public sandbox::SandboxHost {
+class DyingSandbox final : public sandbox::ForwardingSandbox {
  public:
-  BreakingHost(sandbox::SandboxHost& host, bool kill_search)
-      : host_(host), kill_search_(kill_search) {}
-  Result<std::unique_ptr<sandbox::Sandbox>> Open(const sandbox::SandboxSpec& spec,
-                                                 std::stop_token stop) override {
-    TASKMINT_ASSIGN_OR_RETURN(auto opened, host_.Open(spec, stop));
-    return std::unique_ptr<sandbox::Sandbox>(
-        std::make_unique<Broken>(std::move(opened), kill_search_));
+  using ForwardingSandbox::ForwardingSandbox;
+  Result<std::string> Get(std::string_view, int64_t) override {
+    return Status(Code::kUnavailable, Boundary::kSandbox, "the sandbox died");
   }
+};
 
- private:
-  class Broken final : public sandbox::Sandbox {
-   public:
-    Broken(std::unique_ptr<sandbox::Sandbox> inner, bool kill_search)
-        : inner_(std::move(inner)), kill_search_(kill_search) {}
-    Result<sandbox::CommandResult> Run(const sandbox::Command& command,
-                                       std::stop_token stop) override {
-      sandbox::Command killed = command;
-      // find dies of the kernel's hand; the script goes on.
-      if (kill_search_) killed.argv = {"sh", "-c", "find() { sh -c 'kill -9 $$'; }; . /tmp/hunt"};
-      return inner_->Run(killed, stop);
-    }
-    Result<std::unique_ptr<sandbox::LineProcess>> Start(const sandbox::Command& command) override {
-      return inner_->Start(command);
-    }
-    Status Put(const FileTree& tree, std::string_view path, int64_t modified_s) override {
-      return inner_->Put(tree, path, modified_s);
-    }
-    Status Remove(const std::vector<std::string>& paths) override { return inner_->Remove(paths); }
-    Status Clear(std::string_view path) override { return inner_->Clear(path); }
-    Result<std::string> Get(std::string_view path, int64_t bytes_max) override {
-      if (kill_search_) return inner_->Get(path, bytes_max);
-      return Status(Code::kUnavailable, Boundary::kSandbox, "the sandbox died");
-    }
-    Result<FileTree> Collect(std::string_view path, const sandbox::CollectLimits& limits) override {
-      return inner_->Collect(path, limits);
-    }
-    Status KillAll() override { return inner_->KillAll(); }
-    bool HostRanOutOfMemory() override { return inner_->HostRanOutOfMemory(); }
-
-   private:
-    std::unique_ptr<sandbox::Sandbox> inner_;
-    const bool kill_search_;
-  };
-
-  sandbox::SandboxHost& host_;
-  const bool kill_search_;
+class SearchKillingSandbox final : public sandbox::ForwardingSandbox {
+ public:
+  using ForwardingSandbox::ForwardingSandbox;
+  Result<sandbox::CommandResult> Run(const sandbox::Command& command,
+                                     std::stop_token stop) override {
+    sandbox::Command killed = command;
+    // find dies of the kernel's hand; the script goes on.
+    killed.argv = {"sh", "-c", "find() { sh -c 'kill -9 $$'; }; . /tmp/hunt"};
+    return ForwardingSandbox::Run(killed, stop);
+  }
 };
 
 TEST_F(LeakGateTest, ASandboxThatBreaksHalfWayGivesNoVerdict) {
   ShowLayer("lib/site-packages/widget/w.py", std::string("# 2.0\n") + kAfter);
   const std::unique_ptr<sandbox::SandboxHost> whole = std::move(host_);
-  for (const bool kill_search : {false, true}) {
-    host_ = std::make_unique<BreakingHost>(*whole, kill_search);
-    EXPECT_THAT(Reason(), HasSubstr("no-verdict: ")) << kill_search;
-  }
+  host_ = std::make_unique<sandbox::ForwardingHost<DyingSandbox>>(*whole);
+  EXPECT_THAT(Reason(), HasSubstr("no-verdict: "));
+  host_ = std::make_unique<sandbox::ForwardingHost<SearchKillingSandbox>>(*whole);
+  EXPECT_THAT(Reason(), HasSubstr("no-verdict: "));
 }
 
 }  // namespace
