@@ -16,38 +16,8 @@ using nlohmann::json;
 constexpr size_t kDoctoredFileBytesMax = 4 << 20;
 constexpr int64_t kDoctoringMsMax = 120'000;
 
-// Sources of another encoding than UTF-8 pass through the script as if each byte were a character;
-// what it writes into them is ASCII.
-std::string TextOfBytes(const std::string& bytes) {
-  std::string text;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      text += c;
-    } else {
-      text += static_cast<char>(0xC0 | byte >> 6);
-      text += static_cast<char>(0x80 | (byte & 0x3F));
-    }
-  }
-  return text;
-}
-
-// The inverse.
-std::string BytesOfText(const std::string& text) {
-  std::string bytes;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    if (lead < 0x80 || i + 1 == text.size()) {
-      bytes += text[i];
-    } else {
-      bytes +=
-          static_cast<char>((lead & 0x03) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3F));
-    }
-  }
-  return bytes;
-}
-
-// The files that hold the tests, by path.
+// The files that hold the tests, by path. Those of another encoding than UTF-8 pass through the
+// script as if they were Latin-1; what it writes into them is ASCII.
 json FilesOf(const FileTree& overlay, const std::vector<std::string>& targets,
              const std::vector<std::string>& others) {
   json files = json::object();
@@ -57,7 +27,7 @@ json FilesOf(const FileTree& overlay, const std::vector<std::string>& targets,
       const FileEntry* entry = files.contains(path) ? nullptr : overlay.Find(path);
       if (entry == nullptr || entry->kind == FileEntry::Kind::kSymlink) continue;
       if (entry->content->size() > kDoctoredFileBytesMax) continue;
-      files[path] = IsUtf8(*entry->content) ? *entry->content : TextOfBytes(*entry->content);
+      files[path] = IsUtf8(*entry->content) ? *entry->content : Utf8OfLatin1(*entry->content);
     }
   }
   return files;
@@ -81,8 +51,13 @@ Result<DoctoredTests> DoctorPythonTests(sandbox::SandboxHost& sandboxes, const F
   const json files = FilesOf(overlay, targets, others);
   if (files.empty()) return DoctoredTests();
   TASKMINT_ASSIGN_OR_RETURN(auto opened, sandboxes.Open({}, stop));
+  FileTree scripts;
+  for (const char* name : {"doctor.py", "expectations.py"}) {
+    TASKMINT_RETURN_IF_ERROR(scripts.Set(name, RegularFile(std::string(PythonScript(name)))));
+  }
+  TASKMINT_RETURN_IF_ERROR(opened->Put(scripts, kScriptFolder, 0));
   sandbox::Command command;
-  command.argv = {kBasePython, "-I", "-c", std::string(PythonScript("doctor.py"))};
+  command.argv = {kBasePython, "-I", std::string(kScriptFolder) + "/doctor.py"};
   command.input =
       DumpJson({{"files", files}, {"targets", targets}, {"others", others}, {"draw", draw}});
   command.wall_ms_max = kDoctoringMsMax;
@@ -102,7 +77,7 @@ Result<DoctoredTests> DoctorPythonTests(sandbox::SandboxHost& sandboxes, const F
     const FileEntry* before = overlay.Find(path);
     if (before == nullptr || !text.is_string()) continue;
     const auto changed = text.get<std::string>();
-    FileEntry entry = RegularFile(IsUtf8(*before->content) ? changed : BytesOfText(changed));
+    FileEntry entry = RegularFile(IsUtf8(*before->content) ? changed : Latin1OfUtf8(changed));
     entry.kind = before->kind;
     TASKMINT_RETURN_IF_ERROR(doctored.files.Set(path, std::move(entry)));
   }

@@ -22,6 +22,7 @@ TASKMINT_SCRIPT(runner)
 TASKMINT_SCRIPT(mutate)
 TASKMINT_SCRIPT(forge)
 TASKMINT_SCRIPT(doctor)
+TASKMINT_SCRIPT(expectations)
 
 namespace taskmint::environments {
 namespace {
@@ -49,6 +50,7 @@ std::string_view PythonScript(std::string_view name) {
   TASKMINT_RETURN_SCRIPT(mutate);
   TASKMINT_RETURN_SCRIPT(forge);
   TASKMINT_RETURN_SCRIPT(doctor);
+  TASKMINT_RETURN_SCRIPT(expectations);
 #undef TASKMINT_RETURN_SCRIPT
   TASKMINT_CHECK(false);
   return {};
