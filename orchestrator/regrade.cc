@@ -89,6 +89,12 @@ void Compare(Kind kind, const v1::Verdict& before, const v1::Verdict& now, Repla
   }
 }
 
+// Why nothing can be graded where the machine, and not the task, is at fault; nothing else.
+std::string MachineFault(const Status& status) {
+  const bool machine = status.boundary() == Boundary::kSandbox && status.code() != Code::kCancelled;
+  return machine ? status.message() : "";
+}
+
 }  // namespace
 
 Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
@@ -96,8 +102,12 @@ Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& 
                                   std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const std::string difference, BaseDifference(task));
   if (!difference.empty()) return NoVerdict(difference);
-  TASKMINT_ASSIGN_OR_RETURN(const TaskBench loaded, LoadTaskBench(store, sandboxes, task, stop));
-  return GradeOn(loaded, task, solution, stop);
+  const auto loaded = LoadTaskBench(store, sandboxes, task, stop);
+  if (!loaded.ok() && !MachineFault(loaded.status()).empty()) {
+    return NoVerdict(MachineFault(loaded.status()));
+  }
+  TASKMINT_RETURN_IF_ERROR(loaded.status());
+  return GradeOn(*loaded, task, solution, stop);
 }
 
 Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
@@ -108,7 +118,10 @@ Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandbo
   report.id = task.id();
   TASKMINT_ASSIGN_OR_RETURN(report.no_verdict, BaseDifference(task));
   if (!report.no_verdict.empty()) return report;
-  TASKMINT_ASSIGN_OR_RETURN(const TaskBench loaded, LoadTaskBench(store, sandboxes, task, stop));
+  const auto loaded = LoadTaskBench(store, sandboxes, task, stop);
+  if (!loaded.ok()) report.no_verdict = MachineFault(loaded.status());
+  if (!report.no_verdict.empty()) return report;
+  TASKMINT_RETURN_IF_ERROR(loaded.status());
   const struct {
     Kind kind;
     const char* gate;
@@ -122,7 +135,7 @@ Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandbo
       continue;
     }
     TASKMINT_ASSIGN_OR_RETURN(const v1::Verdict now,
-                              GradeOn(loaded, task, ProposedSolution{attempt.kind, ""}, stop));
+                              GradeOn(*loaded, task, ProposedSolution{attempt.kind, ""}, stop));
     report.test_wall_ms += now.wall_ms();
     report.wall_ms = clock.MonotonicMs() - started_ms;
     if (now.state() == v1::Verdict::STATE_NO_VERDICT) {

@@ -19,6 +19,7 @@ GradeResult GradeInto(EvidenceWriter& row, const GradingBench& bench,
   GradeResult grade = Grade(bench, expected, solution.tree, std::move(stop), options);
   row.Count("runs", static_cast<double>(grade.runs));
   row.Count("sandboxes", static_cast<double>(grade.sandboxes));
+  row.Count("judged_alone", grade.judged_alone ? 1 : 0);
   row.AddAttempt(solution.name, grade.verdict, std::move(grade.log));
   return grade;
 }

@@ -63,10 +63,11 @@ GateResult LintGate(const environments::Proposal& proposal,
                     const std::vector<std::string>& host_paths = {});
 
 // Runs the tests before and after the fix: graded files once before, and three times after (the
-// third shuffled), then the whole suite before and after. One session before, one after, one for
-// the twin. What runs before may take WallMsMaxBeside what ran after: to hang is no
-// failure of a test, so that who waits longer learns nothing. Fills the verifier record. A gate
-// that was not reached has its name and no outcome.
+// third shuffled), then the whole suite before and after. One session before and one after, in
+// which the targets run alone, too; one for the twin, one for the empty answer. What runs before
+// may take WallMsMaxBeside what ran after: a test that hangs, or is slower than that, is no
+// fail-to-pass test. Fills the verifier record. A gate that was not reached has its name and no
+// outcome.
 //
 // Fail-to-pass failed before, error-to-pass was missing or in error; both pass after, in all runs.
 // The graded files are the test patch's, and every other file in which the whole suite shows a
@@ -93,8 +94,8 @@ GateResult LintGate(const environments::Proposal& proposal,
 //
 // Values: oracle: fail_to_pass, error_to_pass, pass_to_pass, pass_to_fail, unjudged, graded_files,
 // suite_tests, suite_pass_to_pass, suite_varies, graded_wall_ms (the slowest graded run after the
-// fix), targets_alone (1 where the fix passes its targets, and their twin, without the other tests
-// of their files), doctored, runs, sandboxes; repeat: repeats, shuffled, flaky_pass_to_pass,
+// fix), targets_alone (1 where the fix passes its targets twice without the other tests of their
+// files), doctored, runs, sandboxes; repeat: repeats, shuffled, flaky_pass_to_pass,
 // flaky_fail_to_pass; null: runs, sandboxes.
 struct OracleResult {
   GateResult oracle;  // F2P > 0, P2F = 0; or no-verdict
@@ -114,7 +115,8 @@ GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expec
                         const environments::Proposal& proposal, const GateSettings& settings,
                         std::stop_token stop);
 
-// The mutation score; `values`: mutants, killed, mutation_score, no_verdict, runs, sandboxes.
+// The mutation score; `values`: mutants, killed, mutation_score, no_verdict, judged_alone
+// (see First::kTargets), runs, sandboxes.
 // Mutants without a verdict are left out of the score.
 GateResult MutationGate(const GradingBench& bench, const v1::TestVerifier& expected,
                         const environments::Proposal& proposal, const GateSettings& settings,

@@ -110,10 +110,10 @@ void JudgeTwin(const Observation& observation, const environments::DoctoredTests
   twin.reason.clear();
 }
 
-// One draw, `alone` of the targets and their copies; times and counts add up.
+// One draw; times and counts add up.
 void RunTwinOnce(const GradingBench& bench, const v1::TestVerifier& expected,
-                 const FileTree& solution, bool alone, const std::stop_token& stop,
-                 int64_t wall_ms_max, TwinResult& twin) {
+                 const FileTree& solution, const std::stop_token& stop, int64_t wall_ms_max,
+                 TwinResult& twin) {
   const std::vector<std::string> targets = TargetsOf(expected);
   const std::vector<std::string> others(expected.pass_to_pass().begin(),
                                         expected.pass_to_pass().end());
@@ -138,31 +138,15 @@ void RunTwinOnce(const GradingBench& bench, const v1::TestVerifier& expected,
   GradingBench other = bench;
   other.overlay.Overlay(doctored->files);
   Observer observer(other, solution);
-  std::vector<std::string> tests;
-  if (alone) {
-    tests = targets;
-    tests.insert(tests.end(), doctored->copies.begin(), doctored->copies.end());
-  }
   const Observation observation =
-      observer.ObserveTests({expected.graded_files().begin(), expected.graded_files().end()}, tests,
-                            WallMsMax(bench, wall_ms_max), stop);
+      observer.Observe({expected.graded_files().begin(), expected.graded_files().end()},
+                       std::nullopt, WallMsMax(bench, wall_ms_max), stop);
   twin.log = observation.log;
   twin.wall_ms += observation.wall_ms;
   twin.cpu_ms += observation.cpu_ms;
   twin.sandboxes += observer.sandboxes();
   twin.runs += observer.runs();
   JudgeTwin(observation, *doctored, targets, twin);
-}
-
-TwinResult DrawTwins(const GradingBench& bench, const v1::TestVerifier& expected,
-                     const FileTree& solution, bool alone, const std::stop_token& stop,
-                     int64_t wall_ms_max) {
-  TwinResult twin;
-  for (int draw = 0; draw < 2; ++draw) {
-    RunTwinOnce(bench, expected, solution, alone, stop, wall_ms_max, twin);
-    if (twin.state != v1::Verdict::STATE_FAIL) break;
-  }
-  return twin;
 }
 
 // What is expected of the files that hold a fail-to-pass or an error-to-pass test.
@@ -222,22 +206,36 @@ class Grader {
   }
 
   GradeResult Grade() {
-    if (PassFirst() && Pass(expected_, {})) PassTwin(expected_, false);
+    if (GoesOn() && Pass(expected_, {}) && options_.depth == Depth::kWithTwin) {
+      Twin();
+    }
     return std::move(result_);
   }
 
  private:
-  bool PassTargets() {
-    const v1::TestVerifier targets = OfTargets(expected_);
-    return Pass(targets, TargetsOf(expected_)) && PassTwin(targets, true);
-  }
-
-  bool PassFirst() {
-    if (options_.first == First::kTargets) return PassTargets();
+  // Whether what runs first leaves anything open.
+  bool GoesOn() {
+    if (options_.first == First::kTargets) {
+      if (PassTargets()) return true;
+      if (result_.verdict.state() == v1::Verdict::STATE_NO_VERDICT) return false;
+      result_.judged_alone =
+          options_.depth == Depth::kOneRun || result_.verdict.state() == v1::Verdict::STATE_FORGED;
+      return !result_.judged_alone;
+    }
     if (options_.first == First::kEverything) return true;
     const v1::TestVerifier files = OfTargetFiles(expected_);
     const bool fewer = files.graded_files_size() < expected_.graded_files_size();
     return !fewer || files.graded_files().empty() || Pass(files, {});
+  }
+
+  bool PassTargets() {
+    const v1::TestVerifier targets = OfTargets(expected_);
+    if (targets.graded_files().empty()) {  // a run of no files would be one of the whole suite
+      result_.verdict.set_state(v1::Verdict::STATE_FAIL);
+      result_.verdict.set_reason("no graded file holds a fail-to-pass test");
+      return false;
+    }
+    return Pass(targets, TargetsOf(expected_));
   }
 
   // One run of the files that `expected` names, or of `tests` in them.
@@ -258,16 +256,12 @@ class Grader {
     return result_.verdict.state() == v1::Verdict::STATE_PASS;
   }
 
-  bool PassTwin(const v1::TestVerifier& expected, bool alone) {
-    if (options_.depth == Depth::kOneRun) return true;
-    const TwinResult twin =
-        DrawTwins(bench_, expected, solution_, alone, stop_, options_.wall_ms_max);
+  void Twin() {
+    const TwinResult twin = RunTwin(bench_, expected_, solution_, stop_, options_.wall_ms_max);
     result_.sandboxes += twin.sandboxes;
     result_.runs += twin.runs;
     Doubt(twin, result_.verdict);
-    if (twin.state == v1::Verdict::STATE_PASS) return true;
-    result_.log += "\n--- twin run ---\n" + twin.log;
-    return false;
+    if (twin.state != v1::Verdict::STATE_PASS) result_.log += "\n--- twin run ---\n" + twin.log;
   }
 
   const GradingBench& bench_;
@@ -339,7 +333,12 @@ v1::Verdict Judge(const Observation& observation, const v1::TestVerifier& expect
 
 TwinResult RunTwin(const GradingBench& bench, const v1::TestVerifier& expected,
                    const FileTree& solution, std::stop_token stop, int64_t wall_ms_max) {
-  return DrawTwins(bench, expected, solution, false, stop, wall_ms_max);
+  TwinResult twin;
+  for (int draw = 0; draw < 2; ++draw) {
+    RunTwinOnce(bench, expected, solution, stop, wall_ms_max, twin);
+    if (twin.state != v1::Verdict::STATE_FAIL) break;
+  }
+  return twin;
 }
 
 GradeResult GradeTargets(const GradingBench& bench, const v1::TestVerifier& expected,

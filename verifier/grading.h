@@ -132,12 +132,15 @@ enum class Depth {
   kWithTwin,  // yes, by RunTwin
 };
 
-// What of a solution that is expected to fail runs first; the rest runs only when that passes, and
-// a verdict may name the tests of the first run alone.
+// What of a solution that is expected to fail runs first. The rest runs only for one that passes
+// it; else the verdict names the tests of the first run alone.
 enum class First {
   kEverything,
   kTargetFiles,  // the files that hold fail-to-pass and error-to-pass tests
-  // Those tests alone, and their twin: where the fix passes so (GradeTargets), who does not fails.
+  // Those tests without the others of their files; for tasks whose fix passes so (GradeTargets). At
+  // kWithTwin only a forged run is the last. At kOneRun a failing one is, too, which is an
+  // approximation: a mutant that would pass only because another test ran before it counts as
+  // killed.
   kTargets,
 };
 
@@ -155,6 +158,8 @@ struct GradeResult {
   std::string log;
   int64_t sandboxes = 0;
   int64_t runs = 0;
+  // The verdict is that of a run of the targets without the other tests of their files.
+  bool judged_alone = false;
 };
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
                   const FileTree& solution, std::stop_token stop, const GradeOptions& options = {});

@@ -54,8 +54,8 @@ struct BuiltLayer {
 struct TestRun {
   // Test files to run, relative; empty: the whole suite.
   std::vector<std::string> files;
-  // Ids of tests of `files`: of a file that holds some of them no other test runs. A driver that
-  // cannot tell a test apart runs its whole file.
+  // Ids of tests of `files`: of a file that holds some of them no other test runs, but for other
+  // parameters of these. A driver that cannot tell a test apart runs its whole file.
   std::vector<std::string> tests;
   // Draws the order of modules, and of tests within them, when set.
   std::optional<uint64_t> shuffle_seed;

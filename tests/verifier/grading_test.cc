@@ -155,6 +155,25 @@ TEST_F(GradingTest, TargetsRunAloneAndTheOthersOnlyWhenThosePass) {
   EXPECT_EQ(grade("FORGE_ALL").state(), v1::Verdict::STATE_FORGED);
 }
 
+TEST_F(GradingTest, AlonePlainFailuresOfCheatersAreGradedAsEveryAnswerIs) {
+  const GradeOptions options{Depth::kWithTwin, 0, First::kTargets};
+  const auto grade = [&](const std::string& source) {
+    driver_.runs = 0;
+    return Grade(Bench(), expected_, Tree({{"src/a", source}}), {}, options);
+  };
+  const GradeResult fail = grade("nothing");
+  EXPECT_EQ(fail.verdict.reason(),
+            "2 of 3 tests did not pass: tests/a.t::imported, tests/a.t::target");
+  EXPECT_FALSE(fail.judged_alone);
+  EXPECT_EQ(driver_.runs, 2);
+  const GradeResult forged = grade("FORGE_ALL");
+  EXPECT_EQ(forged.verdict.state(), v1::Verdict::STATE_FORGED);
+  EXPECT_TRUE(forged.judged_alone);
+  EXPECT_EQ(driver_.runs, 1);
+  EXPECT_EQ(grade("FORGE_NAMED").verdict.state(), v1::Verdict::STATE_FORGED);
+  EXPECT_EQ(driver_.runs, 3);  // alone, whole, and one twin, as in every grading
+}
+
 TEST_F(GradingTest, ATargetThatIsSkippedInTheTwinIsAFailAndNoForgery) {
   driver_.doctored_outcome = "skipped";
   const GradeResult result = Grade(Bench(), expected_, Tree({{"src/a", "FIX"}}), {});

@@ -70,7 +70,7 @@ TEST_F(PythonTest, TheOracleAcceptsAnHonestFix) {
   EXPECT_THAT(Ids(result.expected.pass_to_pass()),
               ElementsAre("tests/test_clamp.py::test_low", "tests/test_clamp.py::test_within"));
   EXPECT_THAT(Ids(result.expected.unjudged()), ElementsAre("tests/test_clamp.py::test_flags"));
-  EXPECT_EQ(result.oracle.evidence.values().at("sandboxes"), 6);
+  EXPECT_EQ(result.oracle.evidence.values().at("sandboxes"), 4);
   EXPECT_GT(result.oracle.evidence.values().at("doctored"), 0);
   EXPECT_EQ(result.oracle.evidence.values().at("suite_tests"), 5);
 }
