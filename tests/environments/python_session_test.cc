@@ -177,6 +177,44 @@ TEST_F(PythonSessionTest, NamedTestsRunAloneInTheirFile) {
   EXPECT_EQ(Cases(*output).size(), 8U) << output->log;
 }
 
+TEST_F(PythonSessionTest, ClassesAreFoundInTheirSourceAsInspectFindsThem) {
+  auto session = Open({{"plain.py", "import inspect\n\n\nclass Plain:\n    pass\n"},
+                       {"test_a.py",
+                        "import importlib, inspect, os, pytest, subprocess, sys\n"
+                        "import plain\n"
+                        "def keep(cls): return cls\n"
+                        "class A:\n"
+                        "    @keep\n"
+                        "    class B: pass\n"
+                        "def make():\n"
+                        "    class C: pass\n"
+                        "    return C\n"
+                        "if sys.flags.debug:\n"
+                        "    class Twice: pass\n"
+                        "else:\n"
+                        "    class Twice: pass\n"
+                        "exec('class Nowhere: pass')\n"
+                        "CLASSES = 'A', 'A.B', 'make.<locals>.C', 'Twice'\n"
+                        "def test_lines():\n"
+                        "    known = inspect.findsource\n"
+                        "    code = 'import inspect, test_a as t\\n'\n"
+                        "    code += 'print([inspect.findsource(c)[1] for c in '\n"
+                        "    code += '(t.A, t.A.B, t.make(), t.Twice)])'\n"
+                        "    plainly = subprocess.check_output([sys.executable, '-c', code])\n"
+                        "    here = [known(c)[1] for c in (A, A.B, make(), Twice)]\n"
+                        "    assert eval(plainly) == here\n"
+                        "    with pytest.raises(OSError): inspect.findsource(Nowhere)\n"
+                        "    with pytest.raises((OSError, TypeError)): inspect.findsource(int)\n"
+                        "def test_a_file_that_changes():\n"
+                        "    assert inspect.findsource(plain.Plain)[1] == 3\n"
+                        "    with open('plain.py', 'w') as file: file.write('class Plain: pass')\n"
+                        "    importlib.reload(plain)\n"
+                        "    assert inspect.findsource(plain.Plain)[1] == 0\n"}});
+  const TestRunOutput output = Run(*session, {"test_a.py"});
+  EXPECT_EQ(output.exit_code, 0) << output.log;
+  EXPECT_EQ(Cases(output).size(), 2U);
+}
+
 TEST_F(PythonSessionTest, ShufflingChangesTheOrderAndNothingElse) {
   std::map<std::string, std::string> files;
   for (const char* name : {"a", "b", "c", "d"}) {

@@ -8,6 +8,7 @@
   extern "C" const char taskmint_python_##name##_begin[]; \
   extern "C" const char taskmint_python_##name##_end[];
 
+TASKMINT_SCRIPT(class_lines)
 TASKMINT_SCRIPT(plan)
 TASKMINT_SCRIPT(resolve)
 TASKMINT_SCRIPT(compile)
@@ -36,6 +37,7 @@ std::string_view Text(const char* begin, const char* end) {
 std::string_view PythonScript(std::string_view name) {
 #define TASKMINT_RETURN_SCRIPT(stem) \
   if (name == #stem ".py") return Text(taskmint_python_##stem##_begin, taskmint_python_##stem##_end)
+  TASKMINT_RETURN_SCRIPT(class_lines);
   TASKMINT_RETURN_SCRIPT(plan);
   TASKMINT_RETURN_SCRIPT(resolve);
   TASKMINT_RETURN_SCRIPT(compile);

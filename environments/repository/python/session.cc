@@ -177,7 +177,9 @@ class PythonSession : public TestSession {
 
   Status StartRunner(std::stop_token stop) {
     sandbox::Command command;
-    command.argv = {"/venv/bin/python", "-c", std::string(PythonScript("runner.py"))};
+    const std::string script = std::string(PythonScript("class_lines.py")) + "\n\n" +
+                               std::string(PythonScript("runner.py"));
+    command.argv = {"/venv/bin/python", "-c", script};
     command.folder = "/";
     const auto start = std::chrono::steady_clock::now();
     auto started = sandbox_->Start(command);
