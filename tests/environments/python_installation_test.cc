@@ -304,6 +304,32 @@ TEST_F(PythonInstallationTest, TheSetUpScriptChangesTheEnvironment) {
   EXPECT_THAT(failing.status().message(), HasSubstr("no-such-program"));
 }
 
+TEST_F(PythonInstallationTest, ASetUpScriptThatSpeaksOfTheNetworkFailsByItself) {
+  settings_.add_build_hosts("files.example:443");
+  const FileTree tree = TreeOf({{"pyproject.toml", kTestPackage}, {"bounds.py", ""}});
+  const auto recipe = Resolve(tree);
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  const auto build = [&](const std::string& said) {
+    settings_.set_setup_script("echo \"" + said + "\" >&2; exit 1");
+    return PythonUnderTest().Build(Context(*host_), *recipe, tree, settings_, {}).status();
+  };
+  for (const char* said :
+       {"timed out: tunnel", "Could not connect, dns error: HTTP status server error",
+        "error sending request for url (https:/files.example/a)"}) {
+    EXPECT_EQ(build(said).code(), Code::kFailedPrecondition) << build(said).ToString();
+  }
+  const Status other = build("error sending request for url (https://other.example/a)");
+  EXPECT_EQ(other.code(), Code::kFailedPrecondition) << other.ToString();
+  EXPECT_THAT(other.message(), HasSubstr("build_hosts"));
+  for (const char* said :
+       {"error sending request for url (https://files.example/a)",
+        "  cause: HTTP status server error (502 Bad Gateway) for url\n  (https://files.example/)",
+        "unable to access 'https://files.example/x.git/': CONNECT tunnel failed, response 502",
+        "HTTPSConnectionPool(host='files.example', port=443): Max retries exceeded with url: /"}) {
+    EXPECT_EQ(build(said).code(), Code::kUnavailable) << build(said).ToString();
+  }
+}
+
 TEST_F(PythonInstallationTest, WhatCannotBeMadeSaysWhy) {
   const std::string project = kTestPackage;
   auto missing =

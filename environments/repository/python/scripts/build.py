@@ -30,20 +30,22 @@ charmap.intervals_from_codec("utf-8")
 """
 
 
-def run(command, hosts, **rest):
+def run(command, hosts=None, **rest):
+    """`hosts`: what the command may fetch from; None where it fetches nothing."""
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
                           **rest)
     if done.returncode != 0:
-        lines = explained(done.stderr or done.stdout, hosts).split("\n")
-        text = " | ".join(lines).strip(" |")
+        message = done.stderr or done.stdout
+        if hosts is not None:
+            message = explained(message, hosts)
+        text = " | ".join(message.split("\n")).strip(" |")
         raise Refusal(text if len(text) <= 1500 else text[:300] + " ... " + text[-1200:])
     return done.stdout
 
 
 def install(recipe, request):
     run([request["uv"], "venv", "-q", "--no-config", "--no-managed-python",
-         "--no-python-downloads", "--allow-existing", "--python", request["python"], VENV],
-        request["hosts"])
+         "--no-python-downloads", "--allow-existing", "--python", request["python"], VENV])
     base = [request["uv"], "pip", "install", "-q", "--no-config", "--no-deps", "--python", VENV,
             "--link-mode", "copy", "--no-managed-python", "--no-python-downloads"]
     path = {entry["sha256"]: "/files/%s/%s" % (entry["sha256"], entry["file"])
@@ -51,7 +53,7 @@ def install(recipe, request):
     wheels = [path[entry["sha256"]] for entry in recipe["packages"] if entry["kind"] == "wheel"]
     sources = [entry for entry in recipe["packages"] if entry["kind"] != "wheel"]
     if wheels:
-        run(base + ["--offline", "--no-index", *wheels], request["hosts"])
+        run(base + ["--offline", "--no-index", *wheels])
     dates = ["--exclude-newer", max(recipe["date"], request["tools_date"])]
     for entry in sources:
         try:
@@ -63,7 +65,7 @@ def install(recipe, request):
 
 def site_packages():
     return run([VENV + "/bin/python", "-c",
-                "import sysconfig; print(sysconfig.get_path('purelib'))"], ()).strip()
+                "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
 
 
 def remove_own_modules(site, plan):

@@ -7,7 +7,20 @@ import subprocess
 import tomllib
 import urllib.parse
 
-from package_index import NoNetwork, normal, off_limits
+from package_index import NoNetwork, normal, off_limits, place
+
+# How uv and git name what they ask for, and how they, and pip, say that no answer came.
+ASKED = r"(?:Failed to fetch: `?|for url \(|unable to access ')(https?://[^\s)`']+)"
+UNANSWERED = (
+    r"(?:error sending request|HTTP status server error \([^()]*\)"
+    r"|HTTP status client error \(429[^()]*\)) for url \((https?://[^\s)]+)\)",
+    r"Failed to fetch: `?(https?://[^\s`]+)`? (?:cause|Caused by): "
+    r"(?:error decoding response body|request or response body error|operation timed out)",
+    r"unable to access '(https?://[^']+)': (?:Could not|Failed to connect|Recv failure"
+    r"|Operation timed out|Proxy CONNECT|CONNECT tunnel"
+    r"|The requested URL returned error: (?:429|5))")
+UNANSWERED_PIP = (r"HTTPS?ConnectionPool\(host='([^']+)', port=(\d+)\): "
+                  r"(?:Max retries exceeded|Read timed out)")
 
 
 class Refusal(Exception):
@@ -52,7 +65,7 @@ class Uv:
         arguments += self.choices(until)
         done = self.run(*arguments, text="\n".join(requirements) + "\n")
         if done.returncode != 0:
-            return None, explained(done.stderr, self.request["hosts"])
+            return None, self.explained(done.stderr)
         packages = tomllib.loads(done.stdout).get("packages", [])
         return {normal(package["name"]): package for package in packages}, ""
 
@@ -67,21 +80,29 @@ class Uv:
         done = self.run("pip", "install", "-q", "--no-deps", "--python", folder,
                         *self.choices(until), *names)
         if done.returncode != 0:
-            return explained(done.stderr, self.request["hosts"])
+            return self.explained(done.stderr)
         return ""
+
+    def explained(self, message):
+        own = re.split(r"\[std(?:out|err)\]", message)[0]  # before what a package's build said
+        if "due to network timeout" in own:
+            raise NoNetwork(" ".join(own.split())[:400])
+        return explained(message, self.request["hosts"])
 
 
 def explained(message, hosts):
-    """uv's message, led by what to do where it asks for a host that the proxy refuses."""
-    asked = re.findall(r"(?:Failed to fetch: `?|for url \(|unable to access ')"
-                       r"(https?://[^\s)`']+)", message)
-    for url in asked:
+    """What uv or the packages' own code said of a failure, led by what to do where a fetch asks for
+    a host that the proxy refuses. NoNetwork where a fetch from one of `hosts` got no answer: by the
+    fetchers' own lines, since anybody's code may speak of tunnels and timeouts."""
+    for url in re.findall(ASKED, message):
         refused = off_limits(url, hosts)
         if refused:
             return refused + ": " + message
-    if re.search(r"error sending request|Could not connect|dns error|tunnel|timed out"
-                 r"|429 Too Many|error trying to connect|HTTP status server error", message, re.I):
-        raise NoNetwork(" ".join(message.split())[:400])
+    flat = " ".join(re.sub(r"\n[ \u2502|]*", "\n", message).split())  # uv breaks long lines
+    unanswered = [place(url) for pattern in UNANSWERED for url in re.findall(pattern, flat)]
+    unanswered += ["%s:%s" % found for found in re.findall(UNANSWERED_PIP, flat)]
+    if any(host in hosts for host in unanswered):
+        raise NoNetwork(flat[:400])
     return message
 
 
