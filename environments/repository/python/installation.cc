@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 // Part of every key: raise it when the scripts make other environments from the same input.
-constexpr char kDriverVersion[] = "python-2";
+constexpr char kDriverVersion[] = "python-3";
 constexpr size_t kNotesMax = 50;
 constexpr size_t kTriedMax = 1000;
 
