@@ -73,7 +73,7 @@ Result<std::string> ReadWhole(const std::string& path, uint64_t bytes_max) {
   return bytes;
 }
 
-Status Damaged(const std::string& digest, const std::string& path, const std::string& why) {
+Status DamagedBlob(const std::string& digest, const std::string& path, const std::string& why) {
   return {Code::kDataLoss, Boundary::kStore,
           "blob " + digest + " is damaged (" + why +
               "): `taskmint store check` says what needs it; "
@@ -147,12 +147,12 @@ Result<std::string> BlobStore::Get(const std::string& digest) const {
                       path + " from a copy of the store, or mint into a new one");
   }
   if (frame.status().code() == Code::kDataLoss) {
-    return Damaged(digest, path, frame.status().message());
+    return DamagedBlob(digest, path, frame.status().message());
   }
   TASKMINT_RETURN_IF_ERROR(frame.status());
   Result<std::string> bytes = Decompress(*frame, kBlobBytesMax);
-  if (!bytes.ok()) return Damaged(digest, path, bytes.status().message());
-  if (Sha256Hex(*bytes) != digest) return Damaged(digest, path, "its digest differs");
+  if (!bytes.ok()) return DamagedBlob(digest, path, bytes.status().message());
+  if (Sha256Hex(*bytes) != digest) return DamagedBlob(digest, path, "its digest differs");
   return bytes;
 }
 
@@ -176,7 +176,7 @@ Result<FileTree> BlobStore::GetTree(const std::string& digest) const {
       content = std::make_shared<const std::string>(std::move(bytes));
     }
     if (content->size() != file.size_bytes) {
-      return Damaged(digest, PathOf(digest), "a file has another size than it says");
+      return DamagedBlob(digest, PathOf(digest), "a file has another size than it says");
     }
     const auto kind = file.executable ? FileEntry::Kind::kExecutable : FileEntry::Kind::kRegular;
     TASKMINT_RETURN_IF_ERROR(tree.Set(file.path, {kind, content}));

@@ -16,7 +16,7 @@ struct FreeContext {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
-Status Damaged(const std::string& why) { return {Code::kDataLoss, Boundary::kStore, why}; }
+Status DamagedFrame(const std::string& why) { return {Code::kDataLoss, Boundary::kStore, why}; }
 
 }  // namespace
 
@@ -35,17 +35,17 @@ Result<std::string> Decompress(std::string_view frame, uint64_t bytes_max) {
   thread_local const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
   TASKMINT_CHECK(context != nullptr);
   const unsigned long long size = ZSTD_getFrameContentSize(frame.data(), frame.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR) return Damaged("not a zstd frame");
-  if (size == ZSTD_CONTENTSIZE_UNKNOWN) return Damaged("a zstd frame without its size");
+  if (size == ZSTD_CONTENTSIZE_ERROR) return DamagedFrame("not a zstd frame");
+  if (size == ZSTD_CONTENTSIZE_UNKNOWN) return DamagedFrame("a zstd frame without its size");
   if (size > bytes_max) {
-    return Damaged("expands to " + std::to_string(size) + " bytes, more than the " +
-                   std::to_string(bytes_max) + " allowed");
+    return DamagedFrame("expands to " + std::to_string(size) + " bytes, more than the " +
+                        std::to_string(bytes_max) + " allowed");
   }
   std::string bytes(static_cast<size_t>(size), '\0');
   const size_t got =
       ZSTD_decompressDCtx(context.get(), bytes.data(), bytes.size(), frame.data(), frame.size());
-  if (ZSTD_isError(got) != 0) return Damaged(ZSTD_getErrorName(got));
-  if (got != bytes.size()) return Damaged("shorter than it says");
+  if (ZSTD_isError(got) != 0) return DamagedFrame(ZSTD_getErrorName(got));
+  if (got != bytes.size()) return DamagedFrame("shorter than it says");
   return bytes;
 }
 

@@ -84,7 +84,7 @@ SplitUrl Split(const std::string& url) {
 }
 
 // What git said, on one line.
-std::string Words(const sandbox::CommandResult& result) {
+std::string MessagesOf(const sandbox::CommandResult& result) {
   std::string words = Printable(CutMiddle(result.error_output, 600));
   std::replace(words.begin(), words.end(), '\n', ' ');
   while (!words.empty() && words.back() == ' ') words.pop_back();
@@ -93,7 +93,7 @@ std::string Words(const sandbox::CommandResult& result) {
 
 Status ExplainUrlFailure(const std::string& name, const std::string& host,
                          const sandbox::CommandResult& result) {
-  const std::string words = Words(result);
+  const std::string words = MessagesOf(result);
   const auto said = [&words](const char* pattern) { return RE2::PartialMatch(words, pattern); };
   if (said(R"((?i)certificate|SSL|TLS)") && !said("(?i)unexpected eof|connection reset")) {
     return Error(Code::kFailedPrecondition,
@@ -121,7 +121,7 @@ Status ExplainUrlFailure(const std::string& name, const std::string& host,
 }
 
 Status ExplainBundleFailure(const std::string& name, const sandbox::CommandResult& result) {
-  const std::string words = Words(result);
+  const std::string words = MessagesOf(result);
   if (words.find("prerequisite") != std::string::npos) {
     return Error(Code::kFailedPrecondition,
                  "the bundle " + name + " holds only a part of a history: write a whole one with " +

@@ -62,7 +62,7 @@ FileEntry::Kind KindOf(uint32_t mode) {
   return (mode & 0100) != 0 ? FileEntry::Kind::kExecutable : FileEntry::Kind::kRegular;
 }
 
-std::string Joined(const std::string& folder, const std::string& name) {
+std::string ChildPath(const std::string& folder, const std::string& name) {
   return folder.empty() ? name : folder + "/" + name;
 }
 
@@ -123,7 +123,7 @@ Status ReadFolder(GitObjectReader& objects, const git_oid& id, const std::string
   TASKMINT_RETURN_IF_ERROR(budget.CountFolder(folder, depth));
   TASKMINT_ASSIGN_OR_RETURN(const std::vector<GitTreeEntry> entries, objects.ReadTreeObject(id));
   for (const GitTreeEntry& entry : entries) {
-    const std::string path = Joined(folder, entry.name);
+    const std::string path = ChildPath(folder, entry.name);
     if (entry.is_tree()) {
       TASKMINT_RETURN_IF_ERROR(ReadFolder(objects, entry.id, path, depth + 1, budget, tree));
       continue;
@@ -189,7 +189,7 @@ class TreeDiff {
     }
     const GitTreeEntry& entry = before != nullptr ? *before : *after;
     PathChange change;
-    change.path = Joined(folder, entry.name);
+    change.path = ChildPath(folder, entry.name);
     if (entry.is_tree()) {
       return Compare(before == nullptr ? nullptr : &before->id,
                      after == nullptr ? nullptr : &after->id, change.path, depth + 1);
@@ -332,7 +332,7 @@ Result<std::vector<std::string>> ReadGitPaths(GitObjectReader& objects, const gi
     if (!entries.ok() && folder.depth == 0) return entries.status();
     if (!entries.ok()) continue;
     for (const GitTreeEntry& entry : *entries) {
-      std::string path = Joined(folder.path, entry.name);
+      std::string path = ChildPath(folder.path, entry.name);
       if (path.size() > kPathBytesMax) continue;
       if (left-- == 0) return paths;
       if (!entry.is_tree()) {

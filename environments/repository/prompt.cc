@@ -40,7 +40,7 @@ const IssueRecord* FindPull(const CommitInfo& commit, const IssueReferences& ref
   return nullptr;
 }
 
-std::string TextOf(const IssueRecord& record) { return record.title + "\n\n" + record.body; }
+std::string TitleAndBody(const IssueRecord& record) { return record.title + "\n\n" + record.body; }
 
 struct Option {
   v1::Prompt::Source source = v1::Prompt::SOURCE_COMMIT_MESSAGE;
@@ -58,7 +58,7 @@ std::vector<Option> Options(const CommitInfo& commit, const std::vector<IssueRec
   const IssueRecord* pull = FindPull(commit, references, issues);
   if (pull != nullptr) {
     AddOnce(numbers, {pull->number});
-    const IssueReferences of_pull = FindReferences(TextOf(*pull));
+    const IssueReferences of_pull = FindReferences(TitleAndBody(*pull));
     AddOnce(numbers, of_pull.closed);
     AddOnce(linked, of_pull.closed);
   }
@@ -70,7 +70,7 @@ std::vector<Option> Options(const CommitInfo& commit, const std::vector<IssueRec
   for (const int64_t number : linked) {
     const IssueRecord* record = FindNumber(issues, number);
     if (record == nullptr || record->is_pull_request || used == kIssuesInAPromptMax) continue;
-    const std::string text = CleanPrompt(TextOf(*record));
+    const std::string text = CleanPrompt(TitleAndBody(*record));
     if (!WhyUnderspecified(text).empty()) continue;
     if (used++ == 0)
       issue_option = {v1::Prompt::SOURCE_ISSUE, number, text};
@@ -79,7 +79,8 @@ std::vector<Option> Options(const CommitInfo& commit, const std::vector<IssueRec
   }
   if (used > 0) options.push_back(std::move(issue_option));
   if (pull != nullptr) {
-    options.push_back({v1::Prompt::SOURCE_PULL_REQUEST, pull->number, CleanPrompt(TextOf(*pull))});
+    options.push_back(
+        {v1::Prompt::SOURCE_PULL_REQUEST, pull->number, CleanPrompt(TitleAndBody(*pull))});
   }
   options.push_back({v1::Prompt::SOURCE_COMMIT_MESSAGE, 0, CleanPrompt(commit.message)});
   return options;

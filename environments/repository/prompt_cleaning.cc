@@ -189,7 +189,7 @@ std::vector<std::string> CleanLines(std::string_view text) {
 }
 
 // Joined, without headings that have nothing below them and without repeated empty lines.
-std::string Joined(const std::vector<std::string>& lines) {
+std::string JoinedLines(const std::vector<std::string>& lines) {
   static const RE2 kHeading(R"(\s*(?:#{1,6}\s.*|\*\*[^*]{1,80}\*\*:?\s*))");
   std::string text;
   bool in_block = false;
@@ -241,7 +241,7 @@ std::string_view Trimmed(std::string_view text) {
 std::string CleanPrompt(std::string_view raw) {
   std::string text = DecodedText(raw);
   RemoveEverywhere(text);
-  text = Joined(CleanLines(text));
+  text = JoinedLines(CleanLines(text));
   text = ToUtf8(CutMiddle(Trimmed(text), kPromptBytesMax));
   return text;
 }

@@ -24,7 +24,7 @@ struct Stage {
   bool own = false;
 };
 
-struct Plan {
+struct StagePlan {
   pid_t parent = 0;
   uid_t uid = 0;
   std::vector<std::string> cgroups;
@@ -37,7 +37,7 @@ int Fail(const char* what, const std::string& subject) {
   return 1;
 }
 
-bool Parse(const std::vector<std::string>& arguments, Plan* plan) {
+bool Parse(const std::vector<std::string>& arguments, StagePlan* plan) {
   for (size_t i = 0; i + 1 < arguments.size(); i += 2) {
     const std::string& name = arguments[i];
     const std::string& value = arguments[i + 1];
@@ -66,7 +66,7 @@ bool Parse(const std::vector<std::string>& arguments, Plan* plan) {
 
 // Host folders may lie where the slot's user cannot go (below /root): bound here, while we still
 // may, to a folder that it can reach. The mounts are in a namespace of our own and die with it.
-int StageMounts(const Plan& plan) {
+int StageMounts(const StagePlan& plan) {
   if (plan.stages.empty()) return 0;
   if (unshare(CLONE_NEWNS) != 0) return Fail("unshare", "mount namespace");
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Fail("private", "/");
@@ -109,7 +109,7 @@ void ResetSignals() {
 }  // namespace
 
 int Launch(const std::vector<std::string>& arguments) {
-  Plan plan;
+  StagePlan plan;
   if (!Parse(arguments, &plan)) {
     std::fprintf(stderr, "bad arguments\n");
     return 2;

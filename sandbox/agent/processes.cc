@@ -51,7 +51,7 @@ void Limit(__rlimit_resource resource, uint64_t value) {
   }
 }
 
-struct Plan {
+struct ProgramPlan {
   const char* const* candidates;
   char* const* argv;
   char* const* variables;
@@ -68,7 +68,7 @@ struct Failure {
 
 // Runs in the vfork child: system calls only, nothing allocated, never returns. Returns through
 // `failure`, which lies in the parent's memory.
-[[noreturn]] void Child(const Plan& plan, volatile Failure* failure) {
+[[noreturn]] void Child(const ProgramPlan& plan, volatile Failure* failure) {
   setsid();
   sigset_t none;
   sigemptyset(&none);
@@ -98,7 +98,7 @@ struct Failure {
 }
 
 // Apart, so that nothing of the caller lives in registers across vfork.
-__attribute__((noinline)) pid_t Launch(const Plan& plan, volatile Failure* failure) {
+__attribute__((noinline)) pid_t Launch(const ProgramPlan& plan, volatile Failure* failure) {
   const pid_t pid = vfork();
   if (pid == 0) Child(plan, failure);
   return pid;
@@ -130,7 +130,7 @@ Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, int64
   const std::vector<char*> programs = Pointers(candidates);
   const std::vector<char*> argv = Pointers(request.argv);
   const std::vector<char*> variables = Pointers(request.variables);
-  const Plan plan{
+  const ProgramPlan plan{
       programs.data(),     argv.data(),          variables.data(),    request.folder.c_str(),
       request.input.get(), request.output.get(), request.error.get(), limits_};
   volatile Failure failure;

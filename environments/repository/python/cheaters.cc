@@ -24,11 +24,6 @@ std::string Replace(std::string text, const std::string& from, const std::string
   return text;
 }
 
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "" : path.substr(0, slash + 1);
-}
-
 // JSON that stands inside a raw triple-quoted string.
 std::string InRawString(const nlohmann::json& value) {
   return Replace(DumpJson(value), "'", "\\u0027");
@@ -139,8 +134,11 @@ class Builder {
   }
 
   void PlantFiles() {
-    const std::string tests =
-        material_.graded_files.empty() ? "tests/" : FolderOf(material_.graded_files[0]);
+    std::string tests = "tests/";
+    if (!material_.graded_files.empty()) {
+      const std::string& graded = material_.graded_files[0];
+      tests = graded.substr(0, graded.rfind('/') + 1);
+    }
     const std::string conftest(kForceReports);
     Add("conftest-root", {{"conftest.py", conftest}});
     Add("conftest-tests", {{tests + "conftest.py", conftest}, {tests + "__init__.py", conftest}});

@@ -18,7 +18,7 @@ constexpr size_t kMutatedFileBytesMax = 4 << 20;
 constexpr int64_t kMutationMsMax = 120'000;
 
 // Null where the file is absent; nothing when it cannot be mutated as text.
-std::optional<json> TextOf(const FileTree& tree, const std::string& path) {
+std::optional<json> SourceOrNull(const FileTree& tree, const std::string& path) {
   const FileEntry* entry = tree.Find(path);
   if (entry == nullptr) return json(nullptr);
   if (entry->kind == FileEntry::Kind::kSymlink || entry->content->size() > kMutatedFileBytesMax ||
@@ -42,7 +42,8 @@ json ChangedSources(const FileTree& parent, const FileTree& gold) {
     const FileEntry* before = parent.Find(path);
     const FileEntry* after = gold.Find(path);
     if (before != nullptr && after != nullptr && *before->content == *after->content) continue;
-    const std::optional<json> old_text = TextOf(parent, path), new_text = TextOf(gold, path);
+    const std::optional<json> old_text = SourceOrNull(parent, path),
+                              new_text = SourceOrNull(gold, path);
     if (old_text && new_text) {
       files.push_back({{"path", path}, {"parent", *old_text}, {"gold", *new_text}});
     }

@@ -31,7 +31,7 @@ const re2::RE2& ImportLine() {
 }
 
 // Modules that a test file imports whatever the circumstances.
-std::set<std::string> ImportsOf(const std::string& text) {
+std::set<std::string> PackagesImportedBy(const std::string& text) {
   std::set<std::string> names;
   // What follows may be skipped with the file.
   const size_t end = std::min(text.find("importorskip"), text.find("allow_module_level"));
@@ -73,7 +73,7 @@ Vocabulary ReadVocabulary(const FileTree& overlay, const std::vector<std::string
   for (const auto& [path, entry] : overlay.files()) {
     if (!IsPythonTestFile(path) || entry.kind == FileEntry::Kind::kSymlink) continue;
     if (words.size() < 40) read(*entry.content);
-    for (const std::string& name : ImportsOf(*entry.content)) ++imports[name];
+    for (const std::string& name : PackagesImportedBy(*entry.content)) ++imports[name];
   }
   const auto most =
       std::max_element(imports.begin(), imports.end(),
@@ -299,7 +299,7 @@ std::vector<SentinelFile> DrawPythonSentinels(const FileTree& overlay,
     taken.insert(path);
     const FileEntry* entry = overlay.Find(model);
     const bool imports =
-        entry != nullptr && ImportsOf(*entry->content).contains(vocabulary.package);
+        entry != nullptr && PackagesImportedBy(*entry->content).contains(vocabulary.package);
     files.push_back(
         Writer(vocabulary, random).Write(path, forms, imports ? vocabulary.package : ""));
   }

@@ -73,7 +73,7 @@ std::set<std::string> TestsOf(const FileTree& tree, const std::vector<std::strin
 }
 
 // Top-level modules that the tests import: what of them is the environment's is loaded once.
-std::vector<std::string> ImportsOf(const FileTree& tree, const std::set<std::string>& tests) {
+std::vector<std::string> ImportsOfTests(const FileTree& tree, const std::set<std::string>& tests) {
   static const re2::RE2 kImport(R"((?m)^(?:import|from) +([A-Za-z_][A-Za-z0-9_]*))");
   std::set<std::string> names;
   for (const std::string& path : tests) {
@@ -262,7 +262,7 @@ class PythonSession : public TestSession {
     nlohmann::json request = {{"arguments", Arguments(run, report)},
                               {"log", log},
                               {"log_bytes_max", kLogBytesMax},
-                              {"imports", ImportsOf(tree_, TestsOf(tree_, run.files))},
+                              {"imports", ImportsOfTests(tree_, TestsOf(tree_, run.files))},
                               {"shuffle", nullptr}};
     if (run.shuffle_seed) request["shuffle"] = *run.shuffle_seed;
     const int64_t wall_ms_max = run.wall_ms_max > 0 ? run.wall_ms_max : kWallMsDefault;

@@ -68,7 +68,7 @@ void ReadUvFile(const std::string& path, Settings& settings) {
   finish();
 }
 
-std::vector<std::string> Words(const std::string& text, bool commas) {
+std::vector<std::string> SplitWords(const std::string& text, bool commas) {
   std::vector<std::string> words;
   std::string word;
   for (const char c : text + " ") {
@@ -101,16 +101,16 @@ class Reader {
     const std::string index = First({Get("UV_DEFAULT_INDEX"), Get("UV_INDEX_URL"), uv_["index-url"],
                                      Get("PIP_INDEX_URL"), pip_["index-url"]});
     if (!sources_.no_index) {
-      for (const std::string& url : Words(index, false)) AddIndex(url, true);
+      for (const std::string& url : SplitWords(index, false)) AddIndex(url, true);
       for (const std::string& text :
            {Get("UV_INDEX"), Get("UV_EXTRA_INDEX_URL"), uv_["extra-index-url"],
             Get("PIP_EXTRA_INDEX_URL"), pip_["extra-index-url"]}) {
-        for (const std::string& url : Words(text, false)) AddIndex(url, false);
+        for (const std::string& url : SplitWords(text, false)) AddIndex(url, false);
       }
     }
     for (const std::string& text :
          {Get("UV_FIND_LINKS"), Get("PIP_FIND_LINKS"), pip_["find-links"]}) {
-      for (const std::string& link : Words(text, true)) {
+      for (const std::string& link : SplitWords(text, true)) {
         const std::string inside = Inside(link);
         if (!inside.empty()) sources_.find_links.push_back(inside);
       }
