@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "tests/environments/forwarding_sandbox.h"
 #include "tests/environments/python_fixture.h"
 
 namespace taskmint::environments {
@@ -59,6 +60,48 @@ TEST_F(PythonByteCodeTest, IsMadeFromALayerAndUsedByItsRuns) {
   auto output = (*session)->Run({}, {});
   ASSERT_TRUE(output.ok());
   EXPECT_EQ(output->exit_code, 0) << output->log;
+}
+
+// With limits that are soon reached.
+class NarrowSandbox : public sandbox::ForwardingSandbox {
+ public:
+  using ForwardingSandbox::ForwardingSandbox;
+  Result<sandbox::CommandResult> Run(const sandbox::Command& command,
+                                     std::stop_token stop) override {
+    EXPECT_LE(command.wall_ms_max, 180'000);
+    sandbox::Command brief = command;
+    brief.wall_ms_max = 3000;
+    return ForwardingSandbox::Run(brief, std::move(stop));
+  }
+  Result<FileTree> Collect(std::string_view path, const sandbox::CollectLimits& limits) override {
+    sandbox::CollectLimits few = limits;
+    few.files_max = 200;
+    return ForwardingSandbox::Collect(path, few);
+  }
+};
+
+TEST_F(PythonByteCodeTest, ALayerThatResistsBeingCompiledHasNoneOrLess) {
+  sandbox::ForwardingHost<NarrowSandbox> host(*host_);
+  fs::remove_all(SitePackages());
+  Write(SitePackages() + "/sound.py", "x = 1");
+  const auto names = [&](const std::string& pytest) {
+    Write(SitePackages() + "/_pytest/__init__.py", pytest);
+    const auto code = PythonUnderTest().DerivedFiles(host, built_.layers[0], {});
+    EXPECT_TRUE(code.ok()) << pytest << ": " << code.status().ToString();
+    std::set<std::string> found;
+    for (const auto& [path, entry] : code.ok() ? code->files() : FileTree::Map()) {
+      found.insert(fs::path(path).stem().stem().string());
+    }
+    return found;
+  };
+  for (const char* pytest :
+       {"while True: pass", "import os; os.kill(os.getpid(), 9)", "import os; os._exit(3)",
+        "import os\nif os.fork() == 0:\n  while True: pass", "x = 'y' * (1 << 40)",
+        "import os; os.makedirs('venv/l'); os.symlink('/etc/passwd', 'venv/l/linked.pyc')",
+        "import os\np = 'venv/' + ('d' * 250 + '/') * 5\nos.makedirs(p); open(p + 'a.pyc', 'w')"}) {
+    EXPECT_THAT(names(pytest), testing::ElementsAre("__init__", "sound")) << pytest;
+  }
+  EXPECT_THAT(names("for i in range(300): open('venv/%d.pyc' % i, 'w')"), testing::IsEmpty());
 }
 
 TEST_F(PythonByteCodeTest, ALayerWithoutPythonHasNone) {

@@ -21,7 +21,8 @@ constexpr size_t kSourceBytesMax = 4 << 20;
 constexpr size_t kCompiledFileBytesMax = 2 << 20;
 constexpr size_t kKeptBytesMax = 256 << 20;
 constexpr int64_t kCompileMsMax = 60'000;
-constexpr int64_t kCompileLayerMsMax = 10 * 60'000;
+constexpr int64_t kCompileLayerMsMax = 3 * 60'000;
+constexpr size_t kPlaceBytesMax = 1024;
 
 // What was compiled: by key, the .pyc files of one source.
 class Store {
@@ -71,7 +72,6 @@ FileTree Compile(sandbox::SandboxHost& sandboxes, const BuiltEnvironment& built,
   }
   sandbox::SandboxSpec spec;
   spec.mounts = built.layers;
-  spec.variables["PYTHONHASHSEED"] = "0";
   auto opened = sandboxes.Open(spec, stop);
   if (!opened.ok() || !(*opened)->Put(sources, "/work", modified_s).ok()) return {};
   sandbox::Command command;
@@ -100,23 +100,21 @@ Result<FileTree> ByteCodeOfLayer(sandbox::SandboxHost& sandboxes, const sandbox:
   if (layer.inside_path != "/venv") return code;
   sandbox::SandboxSpec spec;
   spec.mounts = {layer};
-  spec.variables["PYTHONHASHSEED"] = "0";
   TASKMINT_ASSIGN_OR_RETURN(const auto opened, sandboxes.Open(spec, stop));
   sandbox::Command command;
   command.argv = {"/venv/bin/python", "-I", "-S", "-c",
                   std::string(PythonScript("compile_layer.py"))};
   command.wall_ms_max = kCompileLayerMsMax;
   const auto ran = opened->Run(command, stop);
-  if (ran.status().code() == Code::kNotFound) return code;  // not an environment of Python's
-  TASKMINT_RETURN_IF_ERROR(ran.status());
-  if (ran->ending == sandbox::Ending::kCancelled) {
-    return Status(Code::kCancelled, Boundary::kSandbox, "cancelled");
-  }
-  TASKMINT_RETURN_IF_ERROR(opened->KillAll());
-  TASKMINT_ASSIGN_OR_RETURN(const FileTree found, opened->Collect("/work", {}));
-  for (const auto& [path, entry] : found.files()) {
+  if (stop.stop_requested()) return Status(Code::kCancelled, Boundary::kSandbox, "cancelled");
+  // From here on whatever goes wrong may be the layer's doing, and costs nothing but time.
+  if (!ran.ok() || !opened->KillAll().ok()) return code;
+  const auto found = opened->Collect("/work", {});
+  if (!found.ok()) return code;
+  for (const auto& [path, entry] : found->files()) {
     const std::string place = PlaceInLayer(path);
-    if (!place.empty()) TASKMINT_RETURN_IF_ERROR(code.Set(place, entry));
+    if (place.empty() || place.size() > kPlaceBytesMax) continue;
+    if (entry.kind == FileEntry::Kind::kRegular) (void)code.Set(place, entry);
   }
   return code;
 }

@@ -20,8 +20,9 @@ FileTree ByteCodeOfSources(sandbox::SandboxHost& sandboxes, const BuiltEnvironme
                            int64_t modified_s, std::stop_token stop);
 
 // The .pyc files of the packages in `layer`, the one at /venv, by their path in it: as the base's
-// interpreter and the layer's pytest would write them. Equal for equal layers. Errors are of the
-// sandbox boundary; what does not compile is left out.
+// interpreter and the layer's pytest would write them. Equal for equal layers whose pytest rewrites
+// equally. UNAVAILABLE or ABORTED where no sandbox opens, CANCELLED by the token; what a layer does
+// against being compiled leaves its byte code out, and is no error.
 Result<FileTree> ByteCodeOfLayer(sandbox::SandboxHost& sandboxes, const sandbox::Mount& layer,
                                  std::stop_token stop);
 

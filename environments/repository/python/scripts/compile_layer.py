@@ -1,7 +1,12 @@
 """Compiles the packages of /venv, which is read-only, into the work folder; pytest's plugins as
-pytest rewrites them, too. Runs no code of a package but pytest's own.
+pytest rewrites them, too. For that it imports the environment's pytest and what that imports: code
+of the environment runs here, and may do anything that its sandbox allows. Nothing else of it runs.
 
-Started with -I -S. What is compiled lies below the work folder as below a PYTHONPYCACHEPREFIX.
+Started with -I -S, so no variable fixes the hash seed. Equal layers give equal byte code even so:
+marshal writes sets in an order of their own (since Python 3.11), and what is written tells no time
+but that of the layer's files, which is always the same.
+
+What is compiled lies below the work folder as below a PYTHONPYCACHEPREFIX.
 """
 import glob
 import importlib.metadata
