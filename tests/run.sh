@@ -21,7 +21,8 @@ run_ctest() {
   report=$logs/tests-$preset.xml log=$logs/tests-$preset.log start=$(seconds) code=0
   rm -f "$report"
   # One more than there are processors: tests wait for clocks, sockets and children.
-  (cd "$root" && ctest --preset "$preset" --parallel "$(($(processors) + 1))" --output-on-failure \
+  jobs=${TASKMINT_JOBS:-$(($(processors) + 1))}
+  (cd "$root" && ctest --preset "$preset" --parallel "$jobs" --output-on-failure \
     --output-junit "$report" "$@") >"$log" 2>&1 || code=$?
   ran=$(occurrences '<testcase .*status="run"' "$report")
   fell=$(occurrences '<testcase .*status="fail"' "$report")
