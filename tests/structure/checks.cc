@@ -229,4 +229,23 @@ Breaches CheckProtoComments(const std::string& path, std::string_view text) {
   return breaches;
 }
 
+std::set<std::string> UnnamedDefinitions(std::string_view text) {
+  // As clang-format leaves them: what stands in the first column is no member and no statement.
+  static const RE2 type(R"((?:class|struct|enum|enum class) (\w+)(?: final)?(?: :.*)? ?\{.*)");
+  static const RE2 function(R"([A-Za-z_][^=("]* [*&]?(\w+)\([^"]*)");
+  static const RE2 value(R"([A-Za-z_][^=(]* [*&]?(k[A-Z]\w*)(?:\[.*\])?(?: =|\{).*)");
+  std::set<std::string> names;
+  bool inside = false;
+  for (const std::string& line : Lines(text)) {
+    if (line == "namespace {") inside = true;
+    if (line == "}  // namespace") inside = false;
+    std::string name;
+    if (inside && (RE2::FullMatch(line, type, &name) || RE2::FullMatch(line, value, &name) ||
+                   RE2::FullMatch(line, function, &name))) {
+      names.insert(name);
+    }
+  }
+  return names;
+}
+
 }  // namespace taskmint::structure

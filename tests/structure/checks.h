@@ -4,6 +4,7 @@
 #ifndef TASKMINT_TESTS_STRUCTURE_CHECKS_H_
 #define TASKMINT_TESTS_STRUCTURE_CHECKS_H_
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,9 @@ Breaches CheckHostPaths(const std::string& path, std::string_view text,
 Breaches CheckRegistries(const std::string& path, std::string_view text);
 // Every field of a .proto file has a comment above it or behind it.
 Breaches CheckProtoComments(const std::string& path, std::string_view text);
+// Functions and types that unnamed namespaces of a .cc file define. Two files of a room must not
+// share one: they may be compiled as one source.
+std::set<std::string> UnnamedDefinitions(std::string_view text);
 
 }  // namespace taskmint::structure
 

@@ -8,7 +8,9 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -139,6 +141,32 @@ TEST(StructureTest, HeadersAreGuarded) {
   EXPECT_EQ(CheckHeaderGuard("sandbox/proxy.h", "#pragma once\n").size(), 1U);
   EXPECT_EQ(CheckHeaderGuard("a/b.h", "#ifndef TASKMINT_A_B_H_\n#define TASKMINT_A_C_H_\n").size(),
             1U);
+}
+
+TEST(StructureTest, FilesOfARoomCanBeCompiledAsOne) {
+  std::map<std::string, std::string> first;  // the file that defines a name, by room and name
+  Breaches breaches;
+  for (const std::string& path : Files()) {
+    if (!path.ends_with(".cc") || path.starts_with("tests/")) continue;
+    const std::string room = path.substr(0, path.find('/'));
+    for (const std::string& name : UnnamedDefinitions(Read(path))) {
+      const auto [it, fresh] = first.emplace(room + " " + name, path);
+      if (!fresh) breaches.push_back(path + ": " + name + " stands in " + it->second + ", too");
+    }
+  }
+  EXPECT_EQ(Joined(breaches), "");
+  EXPECT_GT(first.size(), 300U);
+
+  const auto found = UnnamedDefinitions(
+      "namespace a {\nint Outer() { return 1; }\nnamespace {\n\nusing b::C;\n"
+      "constexpr size_t kBytesMax = 1 << 2;\nconst char kNames[][4] = {\"x(\"};\n"
+      "struct Plan {\n  int Member() { return 1; }\n};\nclass Reader final : public Base {\n};\n"
+      "template <typename T>\nstd::map<T, std::string>& FolderOf(\n    T path) {\n"
+      "  return Call(path);\n}\nResult<int> Joined(const A& a) { return 1; }\n"
+      "}  // namespace\nint After() { return 1; }\n}  // namespace a\n");
+  const std::set<std::string> expected = {"kBytesMax", "kNames",   "Plan",
+                                          "Reader",    "FolderOf", "Joined"};
+  EXPECT_EQ(found, expected);
 }
 
 TEST(StructureTest, NamesSaySomething) {
