@@ -1,6 +1,6 @@
-"""Where classes begin in their source, found for all of a file at once. inspect (Python 3.9 to 3.12)
-parses the whole file for each class, and pytest before 7 asks for every class that it collects: on
-long files of unittest classes that is nearly all of a run.
+"""Where classes begin in their source, found for all of a file at once. inspect (Python 3.9 to
+3.12) parses the whole file for each class, and pytest before 7 asks for every class that it
+collects: on long files of unittest classes that is nearly all of a run.
 
 Stands before the runner. Answers as inspect does; what is not clear is left to it.
 """
