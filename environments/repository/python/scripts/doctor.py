@@ -88,19 +88,26 @@ def marks(scope):
     return found
 
 
-def can_fail(module, function, names):
-    """No wrapper swallows the failure, and no other test calls this one."""
-    if not all(root(decorator) in HARMLESS for decorator in function.decorator_list):
-        return False
-    classes = {part for name in names for part in name.partition("[")[0].split("::")[1:-1]}
-    scopes = [module, function]
-    for node in ast.walk(module):
-        if word_of(node) == function.name and isinstance(node, (ast.Name, ast.Attribute)):
+class Module:
+    """A parsed file, and what is asked about it for each of its tests."""
+
+    def __init__(self, text):
+        self.tree = ast.parse(text)
+        nodes = list(ast.walk(self.tree))
+        self.used = {word_of(node) for node in nodes if isinstance(node, (ast.Name, ast.Attribute))}
+        self.names = self.used | {getattr(node, "name", "") for node in nodes}
+        self.classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+        self.forgives = forgives(marks(self.tree))
+
+    def can_fail(self, function, ids):
+        """No wrapper swallows the failure, and no other test calls this one."""
+        if self.forgives or function.name in self.used or \
+                not all(root(decorator) in HARMLESS for decorator in function.decorator_list):
             return False
-        if isinstance(node, ast.ClassDef) and (
-                node.name in classes or node.lineno <= function.lineno <= node.end_lineno):
-            scopes.append(node)
-    return not forgives([mark for scope in scopes for mark in marks(scope)])
+        owners = {part for full in ids for part in full.partition("[")[0].split("::")[1:-1]}
+        scopes = [function] + [node for node in self.classes if node.name in owners or
+                               node.lineno <= function.lineno <= node.end_lineno]
+        return not forgives([mark for scope in scopes for mark in marks(scope)])
 
 
 def fresh_name(name, taken, draw):
@@ -161,20 +168,20 @@ def main():
     for path, text in sorted(request["files"].items()):
         try:
             if "\r" not in text.replace("\r\n", "\n"):
-                modules[path] = ast.parse(text)
+                modules[path] = Module(text)
         except (SyntaxError, ValueError, RecursionError):
             pass
     for role in ("targets", "others"):
         for name in request[role]:
             path, _, rest = name.partition("::")
             module = modules.get(path)
-            function = resolve(module, rest.partition("[")[0].split("::")) if module else None
+            function = resolve(module.tree, rest.partition("[")[0].split("::")) if module else None
             if function is not None:
                 key = (path, function.lineno, function.col_offset)
                 functions[key] = function
                 ids.setdefault(key, {"targets": [], "others": []})[role].append(name)
-    able = [key for key in sorted(ids) if can_fail(
-        modules[key[0]], functions[key], ids[key]["targets"] + ids[key]["others"])]
+    able = [key for key in sorted(ids) if modules[key[0]].can_fail(
+        functions[key], ids[key]["targets"] + ids[key]["others"])]
     chosen, copied = choose(ids, able, draw)
     answer = {"files": {}, "failing": [], "untouched": [], "copies": []}
     for path in sorted({key[0] for key in chosen}):
@@ -183,11 +190,9 @@ def main():
         for key in sorted((key for key in chosen if key[0] == path), reverse=True):
             function, name = functions[key], ""
             if key == copied:
-                taken = {word_of(node) or getattr(node, "name", "")
-                         for node in ast.walk(modules[path])}
-                name = fresh_name(function.name, taken, draw)
+                name = fresh_name(function.name, modules[path].names, draw)
                 answer["copies"] = renamed(ids[key]["targets"], name)
-            edit = doctor(source, modules[path], function, draw)
+            edit = doctor(source, modules[path].tree, function, draw)
             first, text = rewrite(source, function, edit, name, draw)
             lines[first - 1:function.end_lineno] = [text]
         answer["files"][path] = "\n".join(lines)
