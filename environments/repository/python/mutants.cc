@@ -65,7 +65,6 @@ Result<std::vector<AlteredSolution>> MutatePython(sandbox::SandboxHost& sandboxe
   command.input = DumpJson({{"files", files}, {"seed", seed}, {"mutants_max", mutants_max}});
   command.wall_ms_max = kMutationMsMax;
   command.output_bytes_max = 256 << 20;
-  command.variables["PYTHONHASHSEED"] = "0";
   TASKMINT_ASSIGN_OR_RETURN(const sandbox::CommandResult run, opened->Run(command, stop));
   auto answer = ParseJson(run.output);
   if (!answer.ok() || !answer->contains("mutants") || !(*answer)["mutants"].is_array()) {
