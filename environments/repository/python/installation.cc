@@ -33,7 +33,8 @@ Status CacheError(const std::string& path) {
                 "cannot write " + path + ": is the disk full?");
 }
 
-// Another process sees the whole file or none.
+// Another process sees the whole file or none. What is there stays: it is the same, and a sandbox
+// that is just opening may be about to mount it. (Where there are no links, it is replaced.)
 Status WriteWhole(const std::string& path, std::string_view content) {
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);
@@ -47,11 +48,12 @@ Status WriteWhole(const std::string& path, std::string_view content) {
       return CacheError(path);
     }
   }
-  fs::rename(partial, path, error);
-  if (!error) return OkStatus();
+  fs::create_hard_link(partial, path, error);
   std::error_code ignored;
+  if (error == std::errc::file_exists) error.clear();
+  if (error == std::errc::operation_not_permitted) fs::rename(partial, path, error);
   fs::remove(partial, ignored);
-  return CacheError(path);
+  return error ? CacheError(path) : OkStatus();
 }
 
 std::string DateAfter(int64_t time_s) {
