@@ -43,6 +43,13 @@ TEST_F(FilterTest, EveryColumnOfTheViewCanBeUsed) {
   EXPECT_THAT(Ids(*store_, "prompt != ' commit '"), SizeIs(2));
 }
 
+// Deeper than SQLite takes; brackets alone have no depth in its later versions.
+std::string Negated(int times) {
+  std::string text;
+  for (int i = 0; i < times; ++i) text += "NOT ";
+  return text;
+}
+
 TEST_F(FilterTest, WhatIsNoExpressionIsRefusedInSqlitesWords) {
   const Status status = store_->List(Which::kAll, "comit = 1").status();
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
@@ -50,7 +57,7 @@ TEST_F(FilterTest, WhatIsNoExpressionIsRefusedInSqlitesWords) {
   for (const std::string& where :
        {std::string("1) OR (1"), std::string("kept AND"), std::string("'"), std::string("(1"),
         std::string("1 -- x\n) --"), std::string("1; SELECT 1"), std::string("1\0 2", 4),
-        std::string(20'000, ' ') + "1", std::string(3'000, '(') + "1" + std::string(3'000, ')')}) {
+        std::string(20'000, ' ') + "1", Negated(3'000) + "1"}) {
     const Status refused = store_->List(Which::kAll, where).status();
     EXPECT_EQ(refused.code(), Code::kInvalidArgument) << where.substr(0, 50);
   }
