@@ -43,9 +43,10 @@ Finding ExamineStore(const std::string& folder) {
   while (!place.empty() && !fs::exists(place, error) && place != place.parent_path()) {
     place = place.parent_path();
   }
-  finding.ok = access(place.c_str(), W_OK) == 0;
+  const bool folder_there = fs::is_directory(place, error);
+  finding.ok = folder_there && access(place.c_str(), W_OK) == 0;
   if (!finding.ok) {
-    finding.detail = place.string() + ": " + std::strerror(errno);
+    finding.detail = place.string() + ": " + std::strerror(folder_there ? errno : ENOTDIR);
     finding.mend = "choose another folder with --store, or make this one writable";
     return finding;
   }

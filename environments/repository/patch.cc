@@ -35,7 +35,7 @@ std::string FirstLines(const std::string& text) {
 
 // What the way a patch is written explains about its failure.
 std::string Hint(const std::string& patch) {
-  static const RE2 kPrefixed(R"((?m)^(?:\+\+\+ "?b/|--- "?a/|diff --git ))");
+  static const RE2 kPrefixed(R"((?m)^(?:\+\+\+ "?b/|--- "?a/|diff --git "?a/))");
   static const RE2 kUnprefixed(R"((?m)^\+\+\+ [^\s])");
   static const RE2 kCarriageReturns(R"((?m)^(?:diff --git|---|\+\+\+|@@) .*\r$)");
   static const RE2 kContext(R"((?m)^\*\*\* \S)");
@@ -84,7 +84,9 @@ Status ExplainFailure(const sandbox::CommandResult& result, const std::string& p
     return Error(Code::kResourceExhausted,
                  "the patched files need more than " + std::to_string(kDiskBytesMax) + " bytes");
   }
-  const std::string& words = result.error_output.empty() ? result.output : result.error_output;
+  std::string words = result.error_output.empty() ? result.output : result.error_output;
+  static const RE2 kForeignOption(R"( \(allow with "--allow-empty"\))");
+  RE2::Replace(&words, kForeignOption, "");
   return Error(Code::kInvalidArgument,
                "the patch does not apply: " + FirstLines(words) + Hint(patch));
 }

@@ -245,7 +245,7 @@ int RunShow(const ShowOptions& options) {
 void AddShow(Command root) {
   static ShowOptions options;
   Command show = root.Add("show", "Show a task, or a rejected candidate with its stage logs");
-  show.Text("id", options.id, "ID", "The id, or the first digits of it")
+  show.Text("id", options.id, "ID", "The id, or at least 6 of its first digits")
       .Require("id")
       .Flag("--evidence", options.evidence, "What every gate found, and the stages' logs")
       .Flag("--json", options.json, "Print an object: record, patch, evidence, stages with logs");

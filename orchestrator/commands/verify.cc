@@ -89,7 +89,7 @@ int RunVerify(const VerifyOptions& options) {
 void AddVerify(Command root) {
   static VerifyOptions options;
   Command verify = root.Add("verify", "Grade a solution of a kept task");
-  verify.Text("id", options.id, "ID", "The task's id, or the first digits of it")
+  verify.Text("id", options.id, "ID", "The task's id, or at least 6 of its first digits")
       .Require("id")
       .Text("--solution", options.solution, "gold|null|PATCH",
             "The reference solution, the untouched state, or a unified diff")

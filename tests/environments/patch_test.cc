@@ -88,7 +88,8 @@ TEST_F(ApplyPatchTest, TakesPlainDiffsAndMailsAndMissingLastNewlines) {
 }
 
 TEST_F(ApplyPatchTest, SaysWhyAPatchDoesNotApply) {
-  ExpectRefused("this is no patch\n", "No valid patches");
+  ExpectRefused("this is no patch\n", "No valid patches in input; write it with `git diff`");
+  ExpectRefused("diff --git a.py a.py\n--- a.py\n+++ a.py\n@@ -1 +1 @@\n-x\n+y\n", "prefixes a/");
   ExpectRefused("--- a/src/a.py\n+++ b/src/a.py\n@@ -1,3 +1,3 @@\n one\n-TWO\n+2\n three\n",
                 "patch failed: src/a.py:1");
   ExpectRefused("--- src/a.py\n+++ src/a.py\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n",

@@ -176,6 +176,13 @@ TEST_F(CommandLineTest, CommandsOnNoStoreSayHowToMakeOne) {
   }
 }
 
+TEST_F(CommandLineTest, DoctorFindsThatAFileIsNoStore) {
+  const std::string file = Write("file", "text");
+  const CommandOutcome outcome = Taskmint({"doctor", "--json", "--store", file});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(Contains(outcome.output, file + ": Not a directory")) << outcome.output;
+}
+
 TEST_F(CommandLineTest, DoctorAnswersInJson) {
   const CommandOutcome outcome = Taskmint({"doctor", "--json", "--store", Path("store")});
   const auto json = outcome.Json();
