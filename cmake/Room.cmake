@@ -68,6 +68,9 @@ function(taskmint_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
+  if(TASKMINT_SANITIZE)
+    math(EXPR ARG_TIMEOUT "5 * ${ARG_TIMEOUT}")  # instrumented code is that much slower
+  endif()
   taskmint_test_program(${name} SOURCES ${ARG_SOURCES} DEPENDS ${ARG_DEPENDS} USES ${ARG_USES})
   target_compile_definitions(${name} PRIVATE
     TASKMINT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" TASKMINT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

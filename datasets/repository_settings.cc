@@ -23,7 +23,6 @@ struct ParserFault {};
 namespace taskmint::datasets {
 namespace {
 
-constexpr size_t kSettingsBytesMax = 64 << 10;
 constexpr size_t kListItemsMax = 1'000;
 constexpr size_t kItemBytesMax = 1'000;
 constexpr int kNestingMax = 32;

@@ -10,6 +10,10 @@
 
 namespace taskmint::datasets {
 
+// The file's name, in the top folder of a repository.
+inline constexpr char kSettingsFile[] = "taskmint.toml";
+inline constexpr size_t kSettingsBytesMax = 64 << 10;
+
 // Parses TOML with these keys, all optional, at the top level:
 //   setup = "shell script"           run in the work folder while the environment is built
 //   test_command = "python -m pytest tests"

@@ -7,6 +7,27 @@
 #include "proto/base/utf8.h"
 
 namespace taskmint::orchestrator {
+namespace {
+
+// "taskmint synth: no command 'coed'; ..." where a word stands at the place of a subcommand; else
+// empty. CLI11 itself only says that a subcommand is required.
+std::string UnknownCommand(const CLI::App& root) {
+  const CLI::App* app = &root;
+  std::string path = app->get_name();
+  for (auto parsed = app->get_subcommands(); !parsed.empty(); parsed = app->get_subcommands()) {
+    app = parsed.front();
+    path += " " + app->get_name();
+  }
+  if (app->get_require_subcommand_min() == 0) return "";
+  for (const std::string& word : root.remaining(true)) {
+    if (word.starts_with('-')) continue;
+    return path + ": no command '" + word + "'; `" + path + " --help` lists them\n";
+  }
+  return "";
+}
+
+}  // namespace
+
 Command Command::Add(const std::string& name, const std::string& description) {
   CLI::App* added = app_->add_subcommand(name, description);
   added->footer("");
@@ -94,6 +115,10 @@ int CommandLine::Run(int argc, const char* const* argv, const std::function<void
   } catch (const CLI::Success& help) {
     return app_->exit(help, std::cout, std::cerr);
   } catch (const CLI::ParseError& error) {
+    if (const std::string unknown = UnknownCommand(*app_); !unknown.empty()) {
+      std::cerr << Printable(unknown);
+      return kExitBadArguments;
+    }
     std::ostringstream complaint;
     app_->exit(error, complaint, complaint);
     std::cerr << "taskmint: " << Printable(complaint.str());

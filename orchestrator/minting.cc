@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "datasets/repository_settings.h"
 #include "environments/repository/candidate.h"
 #include "environments/repository/git_repository.h"
 #include "environments/repository/python/sources.h"
@@ -119,6 +120,18 @@ std::vector<v1::Candidate> MakeCandidates(
   return candidates;
 }
 
+// What the taskmint.toml at HEAD says for the commits that have none of their own.
+Result<v1::RepositorySettings> ReadHeadSettings(GitRepository& repository,
+                                                const std::string& head_commit) {
+  const auto text =
+      repository.ReadTopFile(head_commit, datasets::kSettingsFile, datasets::kSettingsBytesMax);
+  if (text.status().code() == Code::kResourceExhausted) return text.status();
+  // A HEAD that lacks objects is unusable as a commit; the others are not the worse for it.
+  if (!text.ok() || !*text) return v1::RepositorySettings();
+  return datasets::ParseRepositorySettings(**text,
+                                           std::string("HEAD's ") + datasets::kSettingsFile);
+}
+
 // Writes the run with its candidates, unless it exists.
 Status BeginRun(RunContext& context, GitRepository& repository, const Pipeline& pipeline,
                 MintListener& listener, std::stop_token stop) {
@@ -203,6 +216,9 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
   TASKMINT_ASSIGN_OR_RETURN(const LanguageDriver* driver,
                             DetectDriver(*opened.repository, opened.job));
 
+  TASKMINT_ASSIGN_OR_RETURN(v1::RepositorySettings head_settings,
+                            ReadHeadSettings(*opened.repository, opened.job.head_commit()));
+
   MintSummary summary;
   summary.run_id = opened.run_id;
   summary.source = opened.source.name;
@@ -214,9 +230,14 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
                      summary.run_id,
                      std::move(issues),
                      std::move(base),
+                     std::move(head_settings),
                      ProposalShelf(static_cast<size_t>(2 * request.jobs + 2)),
                      {},
                      0};
+  if (!request.issues_text.empty() && context.issues.empty()) {
+    listener.OnNotice(summary.source,
+                      "--issues holds no issue and no pull request: prompts are commit messages");
+  }
   const Pipeline pipeline = CodePipeline(context);
   TASKMINT_RETURN_IF_ERROR(BeginRun(context, *opened.repository, pipeline, listener, stop));
   TASKMINT_ASSIGN_OR_RETURN(const auto states, store.CandidateStates(summary.run_id));

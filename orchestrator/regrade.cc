@@ -6,6 +6,7 @@
 #include "environments/repository/patch.h"
 #include "orchestrator/bench.h"
 #include "proto/base/record.h"
+#include "verifier/gate.h"
 #include "verifier/grading.h"
 
 namespace taskmint::orchestrator {
@@ -31,7 +32,18 @@ v1::Verdict NotApplied(const std::string& why) {
 
 Status Stopped() { return Status(Code::kCancelled, Boundary::kNone, "interrupted"); }
 
-Result<v1::Verdict> GradeOn(const TaskBench& loaded, const v1::Task& task,
+// 0 (the environment's own) where the evidence does not tell.
+int64_t WallMsMaxOf(const v1::Candidate& kept) {
+  const int64_t wall_ms_max = kept.task().environment().repository().limits().wall_ms_max();
+  for (const v1::Evidence& row : kept.evidence()) {
+    if (row.gate() == "oracle" && wall_ms_max > 0) {
+      return verifier::AnswerWallMsMax(row, wall_ms_max);
+    }
+  }
+  return 0;
+}
+
+Result<v1::Verdict> GradeOn(const TaskBench& loaded, const v1::Candidate& kept,
                             const ProposedSolution& solution, const std::stop_token& stop) {
   FileTree tree = loaded.parent_tree;
   if (solution.kind != Kind::kNull) {
@@ -46,8 +58,10 @@ Result<v1::Verdict> GradeOn(const TaskBench& loaded, const v1::Task& task,
     }
     tree = *std::move(applied);
   }
+  verifier::GradeOptions options;
+  if (solution.kind != Kind::kGold) options.wall_ms_max = WallMsMaxOf(kept);
   const verifier::GradeResult graded =
-      verifier::Grade(loaded.bench, task.verifier().tests(), tree, stop);
+      verifier::Grade(loaded.bench, kept.task().verifier().tests(), tree, stop, options);
   if (stop.stop_requested()) return Stopped();
   return graded.verdict;
 }
@@ -98,8 +112,9 @@ std::string MachineFault(const Status& status) {
 }  // namespace
 
 Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
-                                  const v1::Task& task, const ProposedSolution& solution,
+                                  const v1::Candidate& kept, const ProposedSolution& solution,
                                   std::stop_token stop) {
+  const v1::Task& task = kept.task();
   TASKMINT_ASSIGN_OR_RETURN(const std::string difference, BaseDifference(task));
   if (!difference.empty()) return NoVerdict(difference);
   const auto loaded = LoadTaskBench(store, sandboxes, task, stop);
@@ -107,7 +122,7 @@ Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& 
     return NoVerdict(MachineFault(loaded.status()));
   }
   TASKMINT_RETURN_IF_ERROR(loaded.status());
-  return GradeOn(*loaded, task, solution, stop);
+  return GradeOn(*loaded, kept, solution, stop);
 }
 
 Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
@@ -135,7 +150,7 @@ Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandbo
       continue;
     }
     TASKMINT_ASSIGN_OR_RETURN(const v1::Verdict now,
-                              GradeOn(*loaded, task, ProposedSolution{attempt.kind, ""}, stop));
+                              GradeOn(*loaded, kept, ProposedSolution{attempt.kind, ""}, stop));
     report.test_wall_ms += now.wall_ms();
     report.wall_ms = clock.MonotonicMs() - started_ms;
     if (now.state() == v1::Verdict::STATE_NO_VERDICT) {

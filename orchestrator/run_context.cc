@@ -11,8 +11,6 @@
 namespace taskmint::orchestrator {
 namespace {
 
-constexpr const char* kSettingsFile = "taskmint.toml";
-
 // A rough count of the memory that a tree takes with its paths.
 constexpr uint64_t kFileBytes = 300;
 
@@ -80,10 +78,10 @@ Result<ProposalShelf::Entry> ReadProposal(RunContext& context, const v1::Candida
 }
 
 Result<v1::RepositorySettings> SettingsOf(const RunContext& context, const FileTree& tree) {
-  v1::RepositorySettings settings;
-  if (const FileEntry* file = tree.Find(kSettingsFile); file != nullptr) {
-    TASKMINT_ASSIGN_OR_RETURN(settings,
-                              datasets::ParseRepositorySettings(*file->content, kSettingsFile));
+  v1::RepositorySettings settings = context.head_settings;
+  if (const FileEntry* file = tree.Find(datasets::kSettingsFile); file != nullptr) {
+    TASKMINT_ASSIGN_OR_RETURN(
+        settings, datasets::ParseRepositorySettings(*file->content, datasets::kSettingsFile));
   }
   // What the user says goes before what the repository says.
   const v1::RepositorySettings& said = context.job.settings();

@@ -70,6 +70,8 @@ struct RunContext {
   std::string run_id;
   std::vector<environments::IssueRecord> issues;
   sandbox::BaseLayer base;
+  // The taskmint.toml at HEAD; empty where there is none. HEAD is part of the run's id.
+  v1::RepositorySettings head_settings;
   ProposalShelf proposals;
   BuildLocks builds;
   // Candidates of this invocation that are tasks of another run.
@@ -83,8 +85,9 @@ std::string PipelineName();
 // environment boundary are the commit's own; of the config boundary, the source is gone.
 Result<ProposalShelf::Entry> ReadProposal(RunContext& context, const v1::Candidate& candidate);
 
-// The user's settings, completed from the taskmint.toml of the environment's tree. INVALID_ARGUMENT
-// (config) when that file is malformed.
+// The user's settings, completed from the taskmint.toml of the environment's tree or, where the
+// tree has none, HEAD's: most histories are older than their file. INVALID_ARGUMENT (config) when
+// the tree's is malformed.
 Result<v1::RepositorySettings> SettingsOf(const RunContext& context, const FileTree& tree);
 
 // Limits of one graded run.

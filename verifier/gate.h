@@ -55,6 +55,10 @@ int64_t WallMsMaxBeside(int64_t fix_wall_ms, int64_t test_wall_ms_max);
 // oracle's value `graded_wall_ms`). To hang is a fail.
 int64_t AttackWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max);
 
+// The same of an answer that may be right, on a machine that may be slower or busier than the one
+// that minted the task: twenty times as long, at least two minutes.
+int64_t AnswerWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max);
+
 // Schema, limits, secrets, host paths, licence and provenance of what is known before anything
 // runs. Rejects with what is wrong. Looked at are the prompt, what the patch adds, and the
 // overlay's files that the fix added or changed: the rest of the repository was public before.

@@ -67,12 +67,15 @@ FileTree GradedState(const GradingBench& bench, const FileTree& solution);
 // always name their files.
 class Observer {
  public:
-  // The session is opened by the first Observe.
+  // The session is opened by the first Observe, or Open.
   Observer(const GradingBench& bench, const FileTree& solution);
   ~Observer();
   Observer(const Observer&) = delete;
   Observer& operator=(const Observer&) = delete;
 
+  // Opens the session ahead of the first Observe, which will open another where this fails. What
+  // is slow about it goes on in the sandbox while the caller does something else.
+  void Open(std::stop_token stop);
   // One run of `files` (empty: the whole suite) with sentinels of its own beside them. When the
   // infrastructure fails, once more in a fresh sandbox.
   Observation Observe(const std::vector<std::string>& files, std::optional<uint64_t> shuffle_seed,

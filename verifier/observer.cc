@@ -172,6 +172,7 @@ struct Observer::Impl {
     return {};
   }
 
+  Status Open(std::stop_token stop);
   Observation Once(const TestRun& asked, std::stop_token stop);
   // Once more in a fresh sandbox when the infrastructure fails.
   Observation Observe(const TestRun& asked, std::stop_token stop);
@@ -179,17 +180,19 @@ struct Observer::Impl {
                    const TestRun& run, const std::stop_token& stop);
 };
 
+Status Observer::Impl::Open(std::stop_token stop) {
+  if (session != nullptr) return OkStatus();
+  TASKMINT_ASSIGN_OR_RETURN(session, bench.driver.OpenSession(bench.sandboxes, bench.environment,
+                                                              bench.built, state, stop));
+  ++sandboxes;
+  return OkStatus();
+}
+
 Observation Observer::Impl::Once(const TestRun& asked, std::stop_token stop) {
   Observation observation;
-  if (session == nullptr) {
-    auto opened =
-        bench.driver.OpenSession(bench.sandboxes, bench.environment, bench.built, state, stop);
-    if (!opened.ok()) {
-      observation.reason = opened.status().message();
-      return observation;
-    }
-    session = std::move(opened).value();
-    ++sandboxes;
+  if (const Status opened = Open(stop); !opened.ok()) {
+    observation.reason = opened.message();
+    return observation;
   }
   const std::vector<SentinelFile> sentinels = Draw(asked.files);
   if (sentinels.empty()) {
@@ -276,6 +279,8 @@ Observation Observer::Impl::Observe(const TestRun& asked, std::stop_token stop) 
 Observer::Observer(const GradingBench& bench, const FileTree& solution)
     : impl_(std::make_unique<Impl>(bench, GradedState(bench, solution))) {}
 Observer::~Observer() = default;
+
+void Observer::Open(std::stop_token stop) { (void)impl_->Open(std::move(stop)); }
 
 Observation Observer::Observe(const std::vector<std::string>& files,
                               std::optional<uint64_t> shuffle_seed, int64_t wall_ms_max,

@@ -98,6 +98,8 @@ class OracleRun {
   // The run before, with a limit that the run after, which is the last one made, gives it.
   MaybeStop ObserveBefore(const std::string& name, const std::vector<std::string>& files,
                           Tests* tests);
+  // Both at once, so that the one before is ready when the run after is done.
+  void OpenSessions();
   MaybeStop RunGraded();
   MaybeStop RunSuite();
   MaybeStop Widen();
@@ -170,9 +172,18 @@ MaybeStop OracleRun::ObserveBefore(const std::string& name, const std::vector<st
   return Observe(false, false, name, files, {}, tests);
 }
 
+void OracleRun::OpenSessions() {
+  const int64_t sandboxes = after_.sandboxes() + before_.sandboxes();
+  after_.Open(stop_);
+  before_.Open(stop_);
+  oracle_.Count("sandboxes",
+                static_cast<double>(after_.sandboxes() + before_.sandboxes() - sandboxes));
+}
+
 MaybeStop OracleRun::RunGraded() {
   if (graded_.empty()) return RejectOracle("the fix changes no test file");
   const std::vector<std::string> files(graded_.begin(), graded_.end());
+  OpenSessions();
   if (auto stop = Observe(true, false, "after", files, {}, &graded_after_[0])) return stop;
   if (auto stop = ObserveBefore("before", files, &graded_before_)) return stop;
   const Comparison once = Compare(graded_before_, {&graded_after_[0]});

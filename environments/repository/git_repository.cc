@@ -160,6 +160,8 @@ class LibgitRepository final : public GitRepository {
   Result<FileTree> ReadTree(const std::string& sha, const ReadLimits& limits) override;
   Result<std::vector<std::string>> ReadPaths(const std::string& sha,
                                              const ReadLimits& limits) override;
+  Result<std::optional<std::string>> ReadTopFile(const std::string& sha, const std::string& name,
+                                                 uint64_t bytes_max) override;
   std::string OriginUrl() override;
 
  private:
@@ -301,6 +303,24 @@ Result<std::vector<std::string>> LibgitRepository::ReadPaths(const std::string& 
                                                              const ReadLimits& limits) {
   TASKMINT_ASSIGN_OR_RETURN(const git_oid tree, TreeOf(sha));
   return ReadGitPaths(objects_, tree, limits);
+}
+
+Result<std::optional<std::string>> LibgitRepository::ReadTopFile(const std::string& sha,
+                                                                 const std::string& name,
+                                                                 uint64_t bytes_max) {
+  TASKMINT_ASSIGN_OR_RETURN(const git_oid tree, TreeOf(sha));
+  TASKMINT_ASSIGN_OR_RETURN(const auto entries, objects_.ReadTreeObject(tree));
+  for (const GitTreeEntry& entry : entries) {
+    if (entry.name != name || entry.is_tree() || entry.mode == GIT_FILEMODE_LINK) continue;
+    TASKMINT_ASSIGN_OR_RETURN(const uint64_t bytes, objects_.BlobBytes(entry.id));
+    if (bytes > bytes_max) {
+      return Error(Code::kResourceExhausted,
+                   Quoted(name) + " is larger than " + std::to_string(bytes_max) + " bytes");
+    }
+    TASKMINT_ASSIGN_OR_RETURN(const auto content, objects_.ReadBlob(entry.id));
+    return std::optional<std::string>(*content);
+  }
+  return std::optional<std::string>();
 }
 
 std::string LibgitRepository::OriginUrl() {

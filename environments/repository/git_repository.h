@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -72,6 +73,11 @@ class GitRepository {
   // missing or damaged are walked around, and what lies beyond a limit is left out without failing.
   virtual Result<std::vector<std::string>> ReadPaths(const std::string& sha,
                                                      const ReadLimits& limits) = 0;
+  // A regular file in a commit's top folder; nothing where it has none of that name. Errors as
+  // ReadTree: RESOURCE_EXHAUSTED for one of more than `bytes_max`.
+  virtual Result<std::optional<std::string>> ReadTopFile(const std::string& sha,
+                                                         const std::string& name,
+                                                         uint64_t bytes_max) = 0;
   // URL of remote "origin" without credentials, or empty when there is none or it is a local path.
   virtual std::string OriginUrl() = 0;
 };

@@ -188,7 +188,7 @@ class LanguageDriver {
     return FileTree();
   }
 
-  // Opens a sandbox over `environment` with `tree` in it, the runner warmed.
+  // Opens a sandbox over `environment` with `tree` in it; the runner warms up until the first run.
   virtual Result<std::unique_ptr<TestSession>> OpenSession(
       sandbox::SandboxHost& sandboxes, const v1::RepositoryEnvironment& environment,
       const BuiltEnvironment& built, const FileTree& tree, std::stop_token stop) const = 0;

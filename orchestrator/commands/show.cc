@@ -16,6 +16,7 @@ struct ShowOptions {
   std::string store = "taskmint-store";
   std::string id;
   bool evidence = false;
+  bool logs = false;
   bool json = false;
 };
 
@@ -233,9 +234,9 @@ int RunShow(const ShowOptions& options) {
            Printable(candidate.commit()) + "\n");
   PrintOut("  licence " + Printable(candidate.task().licence().spdx_id()) + "\n");
   PrintTask(*shown);
-  if (options.evidence || !shown->kept()) {
+  if (options.evidence || options.logs || !shown->kept()) {
     PrintEvidence(*shown);
-    PrintStages(*shown, /*logs=*/true);
+    PrintStages(*shown, options.logs || !shown->kept());
   }
   return kExitDone;
 }
@@ -247,12 +248,15 @@ void AddShow(Command root) {
   Command show = root.Add("show", "Show a task, or a rejected candidate with its stage logs");
   show.Text("id", options.id, "ID", "The id, or at least 6 of its first digits")
       .Require("id")
-      .Flag("--evidence", options.evidence, "What every gate found, and the stages' logs")
+      .Flag("--evidence", options.evidence, "What every gate found, and how the stages went")
+      .Flag("--logs", options.logs,
+            "The stages' logs as well (those of a rejected candidate are always shown)")
       .Flag("--json", options.json, "Print an object: record, patch, evidence, stages with logs");
   AddStoreOption(show, options.store);
-  show.Example("taskmint show 3fa94c --evidence").Example("taskmint show 3fa94c --json").Action([] {
-    return RunShow(options);
-  });
+  show.Example("taskmint show 3fa94c --evidence")
+      .Example("taskmint show 3fa94c --logs")
+      .Example("taskmint show 3fa94c --json")
+      .Action([] { return RunShow(options); });
 }
 
 }  // namespace taskmint::orchestrator

@@ -90,6 +90,11 @@ Result<MintRequest> RequestOf(const SynthOptions& options) {
   job.set_grade_scope(options.grade_scope);
   if (!options.issues_file.empty()) {
     TASKMINT_ASSIGN_OR_RETURN(request.issues_text, ReadHostFile(options.issues_file));
+    if (request.issues_text.empty()) {
+      return InvalidArgument(Printable(options.issues_file) +
+                             " is empty: it should hold GitHub issues and pull requests, as a JSON "
+                             "array or JSON lines");
+    }
   }
   request.tasks_max = options.tasks_max;
   const int64_t cores = std::max(1U, std::thread::hardware_concurrency());

@@ -72,8 +72,7 @@ int RunVerify(const VerifyOptions& options) {
   auto sandboxes = sandbox::MakeBubblewrapHost();
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
   const Interrupt interrupt("stopping");
-  const auto verdict =
-      GradeSolution(**store, **sandboxes, kept->task(), *solution, interrupt.token());
+  const auto verdict = GradeSolution(**store, **sandboxes, *kept, *solution, interrupt.token());
   if (interrupt.interrupted()) return kExitInterrupted;
   if (!verdict.ok()) return ComplainOf(verdict.status());
   if (options.json) {

@@ -112,9 +112,11 @@ Status Measure(Shared& shared, environments::GitRepository& repository, Row& row
   constexpr int64_t kWallMs = 120'000;
   const double start = Now();
   verifier::Observer before(bench, proposal.parent_tree);
-  const auto first = before.Observe(proposal.test_files, std::nullopt, kWallMs, {});
   verifier::Observer gold(bench, proposal.gold_tree);
+  gold.Open({});
+  before.Open({});
   const auto after = gold.Observe(proposal.test_files, std::nullopt, kWallMs, {});
+  const auto first = before.Observe(proposal.test_files, std::nullopt, kWallMs, {});
   (void)gold.Observe(proposal.test_files, std::nullopt, kWallMs, {});
   const auto shuffled = gold.Observe(proposal.test_files, uint64_t{7}, kWallMs, {});
   row.ours_s = Now() - start;

@@ -52,6 +52,23 @@ TEST(GitRepositoryTest, ReadsCommitsChangesAndTrees) {
   EXPECT_EQ(tree.Find("run.sh")->kind, FileEntry::Kind::kExecutable);
 }
 
+TEST(GitRepositoryTest, ReadsOneFileOfTheTopFolder) {
+  WorkTree work;
+  work.Write("settings", "1\n");
+  work.Write("folder/inner", "2\n");
+  work.Run("ln -s settings link");
+  const std::string sha = work.Commit("first");
+  auto repository = MustOpen(work.path());
+  ASSERT_NE(repository, nullptr);
+  EXPECT_EQ(repository->ReadTopFile(sha, "settings", 2).value(), "1\n");
+  for (const char* name : {"absent", "folder", "link", "inner"}) {
+    EXPECT_EQ(repository->ReadTopFile(sha, name, 100).value(), std::nullopt) << name;
+  }
+  EXPECT_EQ(repository->ReadTopFile(sha, "settings", 1).status().code(), Code::kResourceExhausted);
+  EXPECT_EQ(repository->ReadTopFile(std::string(40, '0'), "settings", 100).status().code(),
+            Code::kNotFound);
+}
+
 TEST(GitRepositoryTest, FileThatBecomesAFolderIsADeletionAndAnAddition) {
   WorkTree work;
   work.Write("a", "1");

@@ -97,6 +97,33 @@ TEST_F(CommandLineTest, BadArgumentsExitWithTwoAndSayNothingOnStandardOutput) {
   }
 }
 
+TEST_F(CommandLineTest, AnUnknownCommandIsNamed) {
+  EXPECT_EQ(Taskmint({"frobnicate", "--json"}).errors,
+            "taskmint: no command 'frobnicate'; `taskmint --help` lists them\n");
+  EXPECT_EQ(Taskmint({"synth", "coed", "--repo", "."}).errors,
+            "taskmint synth: no command 'coed'; `taskmint synth --help` lists them\n");
+}
+
+TEST_F(CommandLineTest, IssuesThatHoldNothingAreSaid) {
+  const CommandOutcome outcome =
+      Synth({"--repo", Path("absent"), "--issues", Write("empty.json", "")});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(Contains(outcome.errors, "is empty")) << outcome.errors;
+}
+
+TEST_F(CommandLineTest, AMalformedSettingsFileAtHeadEndsTheRunWithItsLine) {
+  WorkTree tree;
+  tree.Write("pyproject.toml", "[project]\nname = \"toy\"\nversion = \"1\"\n");
+  tree.Write("taskmint.toml", "packages = []\nsetpu = 'make'\n");
+  tree.Commit("Begin");
+  tree.Write("toy.py", "x = 1\n");
+  tree.Write("tests/test_toy.py", "x = 1\n");
+  tree.Commit("Change something");
+  const CommandOutcome outcome = Synth({"--repo", tree.path()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(Contains(outcome.errors, "HEAD's taskmint.toml:2: unknown key")) << outcome.errors;
+}
+
 TEST_F(CommandLineTest, NoRepositoryLeavesNoStoreBehind) {
   const CommandOutcome outcome = Synth({"--repo", Path("absent")});
   EXPECT_EQ(outcome.code, 1);

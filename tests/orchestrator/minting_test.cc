@@ -164,9 +164,13 @@ TEST_F(MintingTest, ShowHasTheRecordAndAnEvidenceRowOfEveryGate) {
             json({"tests/test_sums.py::test_share_unevenly",
                   "tests/test_sums.py::test_share_with_nobody"}));
   EXPECT_TRUE(Contains(shown["patch"], "portion = cake / people"));
+  EXPECT_EQ(task["environment"]["repository"]["limits"]["wall_ms_max"], "240000")
+      << "HEAD's taskmint.toml speaks for the commits before it";
   const CommandOutcome text = minted.Run({"show", id, "--evidence"});
   EXPECT_EQ(text.code, 0);
   EXPECT_TRUE(Contains(text.output, "unmeasured")) << text.output;
+  EXPECT_FALSE(Contains(text.output, "Log of oracle")) << "--logs shows them";
+  EXPECT_TRUE(Contains(minted.Run({"show", id, "--logs"}).output, "Log of oracle"));
 }
 
 TEST_F(MintingTest, ShowOfARejectedCandidateHasItsStagesWithLogs) {

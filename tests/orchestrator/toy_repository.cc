@@ -125,6 +125,9 @@ ToyRepository::ToyRepository() {
   division = tree.Commit(
       "Share cakes exactly\n\nshare(7, 2) gave 3, so half a cake was lost. Shares should be exact, "
       "and sharing with nobody should be a ValueError.");
+
+  tree.Write("taskmint.toml", "test_wall_minutes_max = 4\n");
+  tree.Commit("Say how long the tests may take");
 }
 
 }  // namespace taskmint::orchestrator

@@ -162,6 +162,16 @@ TEST(AttackWallTest, IsTenTimesTheSlowestGradedRunWithinLimits) {
   EXPECT_EQ(AttackWallMsMax(oracle, 600'000), 600'000);
 }
 
+TEST(AnswerWallTest, IsTwentyTimesTheSlowestGradedRunAndTwoMinutesAtLeast) {
+  v1::Evidence oracle;
+  EXPECT_EQ(AnswerWallMsMax(oracle, 600'000), 600'000);
+  (*oracle.mutable_values())["graded_wall_ms"] = 20;
+  EXPECT_EQ(AnswerWallMsMax(oracle, 600'000), 120'000);
+  EXPECT_EQ(AnswerWallMsMax(oracle, 8'000), 8'000);
+  (*oracle.mutable_values())["graded_wall_ms"] = 9'000;
+  EXPECT_EQ(AnswerWallMsMax(oracle, 600'000), 180'000);
+}
+
 TEST_F(GateTest, TheFixThatPassesItsTargetsAloneLetsAttacksBeGradedByThem) {
   SetTests("target: needs FIX\nother: passed\n");
   EXPECT_EQ(Oracle().oracle.evidence.values().at("targets_alone"), 1);
@@ -215,7 +225,7 @@ TEST_F(GateTest, RunsWithoutAReportRejectAndSayWhy) {
 }
 
 TEST_F(GateTest, AFailingMachineIsNoVerdictOfTheOracle) {
-  driver_.broken_opens = 2;
+  driver_.broken_opens = 4;  // both ahead, and twice for the run
   EXPECT_EQ(OracleReason(), "no-verdict: run 'after': the sandbox did not open");
 }
 

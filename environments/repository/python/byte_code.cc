@@ -2,25 +2,19 @@
 
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "environments/repository/python/scripts.h"
-#include "environments/repository/python/steering.h"
 #include "proto/base/digest.h"
-#include "proto/base/json.h"
 
 namespace taskmint::environments {
 namespace {
 
-using nlohmann::json;
-
-// A sandbox costs as much as compiling this much.
-constexpr size_t kSourceBytesMin = 192 << 10;
+// Taking out what was compiled costs as much as compiling this much.
+constexpr size_t kSourceBytesMin = 64 << 10;
 constexpr size_t kSourceBytesMax = 4 << 20;
 constexpr size_t kCompiledFileBytesMax = 2 << 20;
 constexpr size_t kKeptBytesMax = 256 << 20;
-constexpr int64_t kCompileMsMax = 60'000;
 constexpr int64_t kCompileLayerMsMax = 3 * 60'000;
 constexpr size_t kPlaceBytesMax = 1024;
 
@@ -63,24 +57,11 @@ std::string SourceOf(const std::string& path) {
   return path.substr(0, folder) + name.substr(0, name.find('.')) + ".py";
 }
 
-FileTree Compile(sandbox::SandboxHost& sandboxes, const BuiltEnvironment& built,
-                 const FileTree& sources, int64_t modified_s, std::stop_token stop) {
-  json request = {{"tests", json::array()}, {"sources", json::array()}};
-  for (const auto& [path, entry] : sources.files()) {
-    const bool test = IsPythonTestFile(path) || std::string_view(path).ends_with("conftest.py");
-    request[test ? "tests" : "sources"].push_back(path);
-  }
-  sandbox::SandboxSpec spec;
-  spec.mounts = built.layers;
-  auto opened = sandboxes.Open(spec, stop);
-  if (!opened.ok() || !(*opened)->Put(sources, "/work", modified_s).ok()) return {};
-  sandbox::Command command;
-  command.argv = {"/venv/bin/python", "-I", "-S", "-c", std::string(PythonScript("compile.py"))};
-  command.input = DumpJson(request);
-  command.wall_ms_max = kCompileMsMax;
-  if (!(*opened)->Run(command, stop).ok()) return {};
-  auto found = (*opened)->Collect("/work", {});
-  return found.ok() ? ByteCodeBeside(*found, sources) : FileTree();
+std::string KeyOf(const BuiltEnvironment& built, const std::string& path,
+                  const std::string& content) {
+  DigestBuilder key;
+  for (const sandbox::Mount& layer : built.layers) key.Add(layer.host_path);
+  return key.Add(path).Add(content).Hex();
 }
 
 // "a/__pycache__/b.cpython-311.pyc" of "venv/a/b.cpython-311.pyc", its place below a cache prefix;
@@ -131,35 +112,33 @@ FileTree ByteCodeBeside(const FileTree& found, const FileTree& tree) {
   return code;
 }
 
-FileTree ByteCodeOfSources(sandbox::SandboxHost& sandboxes, const BuiltEnvironment& built,
-                           const FileTree& tree, const std::set<std::string>& paths,
-                           int64_t modified_s, std::stop_token stop) {
-  FileTree code, missing;
-  std::map<std::string, std::string> keys;
+ByteCode FindByteCode(const BuiltEnvironment& built, const FileTree& tree,
+                      const std::set<std::string>& paths) {
+  ByteCode code;
   size_t bytes = 0;
   for (const std::string& path : paths) {
     const FileEntry* entry = tree.Find(path);
     if (entry == nullptr || entry->kind == FileEntry::Kind::kSymlink ||
         !std::string_view(path).ends_with(".py") ||
-        entry->content->size() > kCompiledFileBytesMax) {
+        entry->content->size() > kCompiledFileBytesMax ||
+        Kept().Find(KeyOf(built, path, *entry->content), code.known) ||
+        bytes + entry->content->size() > kSourceBytesMax) {
       continue;
     }
-    DigestBuilder key;
-    for (const sandbox::Mount& layer : built.layers) key.Add(layer.host_path);
-    const std::string digest = key.Add(path).Add(*entry->content).Hex();
-    if (Kept().Find(digest, code) || bytes + entry->content->size() > kSourceBytesMax) continue;
     bytes += entry->content->size();
-    keys[path] = digest;
-    if (!missing.Set(path, *entry).ok()) return code;
+    code.missing.push_back(path);
   }
-  if (bytes < kSourceBytesMin) return code;
-  const FileTree made = Compile(sandboxes, built, missing, modified_s, stop);
-  if (made.empty()) return code;
-  std::map<std::string, FileTree> by_source;
-  for (const auto& [path, entry] : made.files()) (void)by_source[SourceOf(path)].Set(path, entry);
-  for (const auto& [path, digest] : keys) Kept().Keep(digest, by_source[path]);
-  code.Overlay(made);
+  if (bytes < kSourceBytesMin) code.missing.clear();
   return code;
+}
+
+void KeepByteCode(const BuiltEnvironment& built, const FileTree& tree,
+                  const std::vector<std::string>& sources, const FileTree& code) {
+  std::map<std::string, FileTree> by_source;
+  for (const auto& [path, entry] : code.files()) (void)by_source[SourceOf(path)].Set(path, entry);
+  for (const std::string& path : sources) {
+    Kept().Keep(KeyOf(built, path, *tree.Find(path)->content), by_source[path]);
+  }
 }
 
 }  // namespace taskmint::environments

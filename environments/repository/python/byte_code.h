@@ -5,19 +5,28 @@
 #include <set>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "environments/repository/language_driver.h"
 
 namespace taskmint::environments {
 
-// The .pyc files (below __pycache__ folders) of those of `paths` that are Python sources of `tree`,
-// as the interpreter of `built` and its pytest would write them for files of time
-// `modified_s` in /work. Compiled in a sandbox that runs no code of the repository, so that states
-// of different patches may share them; kept in memory by environment, path and content. What is
-// little is left to the run itself; what fails is left out. Thread-safe.
-FileTree ByteCodeOfSources(sandbox::SandboxHost& sandboxes, const BuiltEnvironment& built,
-                           const FileTree& tree, const std::set<std::string>& paths,
-                           int64_t modified_s, std::stop_token stop);
+// Byte code of a repository's own sources, shared by states of different patches: it is compiled
+// before any code of a state ran where it is compiled, and kept in memory by environment, path and
+// content.
+struct ByteCode {
+  // The .pyc files (below __pycache__ folders) that are known.
+  FileTree known;
+  // Sources that are worth compiling; empty where they are few: the run itself compiles them.
+  std::vector<std::string> missing;
+};
+// Of those of `paths` that are Python sources of `tree`. Thread-safe.
+ByteCode FindByteCode(const BuiltEnvironment& built, const FileTree& tree,
+                      const std::set<std::string>& paths);
+// Keeps what was compiled of `sources`, which are of `tree`; a source without any is not compiled
+// again. Thread-safe.
+void KeepByteCode(const BuiltEnvironment& built, const FileTree& tree,
+                  const std::vector<std::string>& sources, const FileTree& code);
 
 // The .pyc files of the packages in `layer`, the one at /venv, by their path in it: as the base's
 // interpreter and the layer's pytest would write them. Equal for equal layers whose pytest rewrites

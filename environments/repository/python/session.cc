@@ -28,6 +28,7 @@ constexpr char kWork[] = "/work";
 constexpr char kTemporary[] = "/tmp";
 constexpr int64_t kFileTime = 1'577'836'800;  // 2020-01-01: any fixed one that zip files can hold
 constexpr int64_t kWarmUpMsMax = 120'000;
+constexpr int64_t kCompileMsMax = 60'000;
 constexpr int64_t kWallMsDefault = 600'000;
 constexpr int64_t kLogBytesMax = 256 << 10;
 constexpr int64_t kReportBytesMax = 64 << 20;
@@ -131,10 +132,10 @@ class PythonSession : public TestSession {
         command_(environment.test_command()),
         arguments_(ArgumentsOfPytest(command_.empty() ? "pytest" : command_)) {}
 
-  // Puts the files in place and warms the runner.
-  Status Begin(std::stop_token stop) {
+  // Puts the files in place and starts the runner, which warms up while others work.
+  Status Begin() {
     TASKMINT_RETURN_IF_ERROR(PutOwn(tree_));
-    return arguments_ && !overfull_ ? StartRunner(stop) : OkStatus();
+    return arguments_ && !overfull_ ? StartRunner() : OkStatus();
   }
 
   Result<TestRunOutput> Run(const TestRun& run, std::stop_token stop) override {
@@ -150,7 +151,7 @@ class PythonSession : public TestSession {
     const std::string folder = std::string(kTemporary) + "/" + RandomName();
     const std::string report = folder + "/" + RandomName() + ".xml";
     sandbox_->HostRanOutOfMemory();  // what was before this run is not its own
-    if (arguments_ && runner_ == nullptr) TASKMINT_RETURN_IF_ERROR(StartRunner(stop));
+    if (arguments_) TASKMINT_RETURN_IF_ERROR(AwaitRunner(stop));
     auto output = arguments_ ? RunForked(run, folder, report, stop) : RunCommand(run, report, stop);
     if (output.ok() && sandbox_->HostRanOutOfMemory()) {
       return Status(Code::kUnavailable, Boundary::kSandbox,
@@ -175,16 +176,26 @@ class PythonSession : public TestSession {
     return output;
   }
 
-  Status StartRunner(std::stop_token stop) {
+  Status StartRunner() {
     sandbox::Command command;
-    const std::string script = std::string(PythonScript("class_lines.py")) + "\n\n" +
-                               std::string(PythonScript("runner.py"));
+    std::string script;
+    for (const char* part : {"class_lines.py", "compile.py", "runner.py"}) {
+      script += std::string(PythonScript(part)) + "\n\n";
+    }
     command.argv = {"/venv/bin/python", "-c", script};
     command.folder = "/";
-    const auto start = std::chrono::steady_clock::now();
     auto started = sandbox_->Start(command);
     if (!started.ok()) return started.status().WithContext("starting the test runner");
     runner_ = std::move(started).value();
+    warm_ = false;
+    return OkStatus();
+  }
+
+  // Until the runner, a fresh one where there is none, can be spoken to.
+  Status AwaitRunner(std::stop_token stop) {
+    if (runner_ != nullptr && warm_) return OkStatus();
+    const auto start = std::chrono::steady_clock::now();
+    if (runner_ == nullptr) TASKMINT_RETURN_IF_ERROR(StartRunner());
     auto answer = runner_->ReadLine(kWarmUpMsMax, stop);
     if (!answer.ok()) {
       return Status(answer.status().code(), Boundary::kSandbox,
@@ -192,16 +203,51 @@ class PythonSession : public TestSession {
                         CutMiddle(Printable(runner_->error_output()), 2000));
     }
     start_ms_ += SinceMs(start);
+    warm_ = true;
     return OkStatus();
   }
 
   Status AddByteCode(const TestRun& run, std::stop_token stop) {
-    std::set<std::string> paths = TestsOf(tree_, run.files);
+    const std::set<std::string> tests = TestsOf(tree_, run.files);
+    std::set<std::string> paths = tests;
     for (const auto& [path, entry] : tree_.files()) {
       if (PythonRoleOf(path) == PathRole::kSource) paths.insert(path);
     }
-    const FileTree code = ByteCodeOfSources(sandboxes_, built_, tree_, paths, kFileTime, stop);
-    return code.empty() ? OkStatus() : sandbox_->Put(code, kWork, kFileTime);
+    const ByteCode code = FindByteCode(built_, tree_, paths);
+    if (!code.known.empty()) TASKMINT_RETURN_IF_ERROR(sandbox_->Put(code.known, kWork, kFileTime));
+    return runner_ == nullptr || code.missing.empty() ? OkStatus()
+                                                      : Compile(code.missing, tests, stop);
+  }
+
+  // By the runner, which has run nothing yet.
+  Status Compile(const std::vector<std::string>& sources, const std::set<std::string>& tests,
+                 std::stop_token stop) {
+    nlohmann::json request = {{"tests", nlohmann::json::array()},
+                              {"sources", nlohmann::json::array()}};
+    for (const std::string& path : sources) {
+      request[tests.contains(path) ? "tests" : "sources"].push_back(ToUtf8(path));
+    }
+    TASKMINT_RETURN_IF_ERROR(AwaitRunner(stop));
+    TASKMINT_RETURN_IF_ERROR(runner_->WriteLine(DumpJson({{"compile", std::move(request)}})));
+    const Status done = runner_->ReadLine(kCompileMsMax, stop).status();
+    if (!done.ok()) return WithoutByteCode(done, sources);
+    const auto found = sandbox_->Collect(kWork, {});
+    if (!found.ok()) return WithoutByteCode(found.status(), sources);
+    KeepByteCode(built_, tree_, sources, ByteCodeBeside(*found, tree_));
+    return OkStatus();
+  }
+
+  // Sources that resist being compiled, for minutes or with all memory, are left to the run.
+  Status WithoutByteCode(const Status& why, const std::vector<std::string>& sources) {
+    if (why.code() != Code::kDeadlineExceeded && why.code() != Code::kUnavailable &&
+        why.code() != Code::kResourceExhausted) {
+      return why;
+    }
+    KeepByteCode(built_, tree_, sources, {});
+    runner_.reset();
+    TASKMINT_RETURN_IF_ERROR(sandbox_->KillAll());
+    TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kWork));
+    return sandbox_->Put(tree_, kWork, kFileTime);
   }
 
   // The session's files again, and nothing else, but for byte code of the same sources.
@@ -363,7 +409,8 @@ class PythonSession : public TestSession {
   std::unique_ptr<LineProcess> runner_;  // after sandbox_: it ends first
   bool dirty_ = false;
   bool overfull_ = false;
-  int64_t start_ms_ = 0;  // of a runner that has made no run yet
+  bool warm_ = false;     // the runner has said so
+  int64_t start_ms_ = 0;  // waited for a runner that has made no run yet
   bool code_collected_ = false;
   FileTree code_;
 };
@@ -435,7 +482,7 @@ Result<std::unique_ptr<TestSession>> OpenPythonSession(sandbox::SandboxHost& san
   TASKMINT_ASSIGN_OR_RETURN(auto opened, sandboxes.Open(spec, stop));
   auto session =
       std::make_unique<PythonSession>(sandboxes, std::move(opened), tree, environment, built);
-  TASKMINT_RETURN_IF_ERROR(session->Begin(stop));
+  TASKMINT_RETURN_IF_ERROR(session->Begin());
   return std::unique_ptr<TestSession>(std::move(session));
 }
 

@@ -8,28 +8,24 @@ import ast
 import inspect
 import linecache
 
+BLOCKS = "body", "orelse", "handlers", "finalbody", "cases"
 
-class ClassLines(ast.NodeVisitor):
+
+def class_lines(tree):
     """By qualified name the first line, from 0; None where several classes bear the name."""
-
-    def __init__(self, tree):
-        self.stack, self.lines = [], {}
-        self.visit(tree)
-
-    def visit_function(self, node):
-        self.stack += [node.name, "<locals>"]
-        self.generic_visit(node)
-        del self.stack[-2:]
-
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_function
-
-    def visit_ClassDef(self, node):
-        self.stack.append(node.name)
-        name = ".".join(self.stack)
-        first = node.decorator_list[0] if node.decorator_list else node
-        self.lines[name] = None if name in self.lines else first.lineno - 1
-        self.generic_visit(node)
-        self.stack.pop()
+    lines, rest = {}, [(tree, "")]
+    while rest:
+        node, scope = rest.pop()
+        if isinstance(node, ast.ClassDef):
+            name = scope + node.name
+            first = node.decorator_list[0] if node.decorator_list else node
+            lines[name] = None if name in lines else first.lineno - 1
+            scope = name + "."
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            scope += node.name + ".<locals>."
+        for field in BLOCKS:  # expressions hold no classes
+            rest += [(child, scope) for child in getattr(node, field, ())]
+    return lines
 
 
 def find_classes_once():
@@ -41,7 +37,7 @@ def find_classes_once():
         module = inspect.getmodule(value, file)
         lines = linecache.getlines(file, module.__dict__) if module else linecache.getlines(file)
         if known.get(file, (None, None))[0] is not lines:  # read again when the file changes
-            known[file] = lines, ClassLines(ast.parse("".join(lines))).lines
+            known[file] = lines, class_lines(ast.parse("".join(lines)))
         return lines, known[file][1][value.__qualname__]
 
     def findsource(value):

@@ -1,7 +1,8 @@
 """Warm pytest runner: loads pytest and the environment's packages once, then forks for each run.
 
-Reads one JSON object a line on standard input and answers one a line on the pipe that was its
-standard output. The forked child, in which the code under test runs, never has that pipe.
+Stands behind class_lines.py and compile.py. Reads one JSON object a line on standard input and
+answers one a line on the pipe that was its standard output. The forked child, in which the code
+under test runs, never has that pipe.
 """
 import ctypes
 import gc
@@ -290,6 +291,19 @@ def start_child(request, report, warm):
         os._exit(125)
 
 
+def start_compiler(request, report):
+    """Before any run, so that none of the repository's code has been here."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.close(report)
+        os.chdir(WORK)
+        compile_sources(request)
+    finally:
+        os._exit(0)
+
+
 def others():
     """Live processes that are neither this one nor an ancestor of it."""
     spared, pid = {1}, os.getpid()
@@ -366,6 +380,10 @@ def serve():
     answer({})
     for line in lines:
         request = json.loads(line)
+        if "compile" in request:
+            os.waitpid(start_compiler(request["compile"], report), 0)
+            answer({})
+            continue
         os.makedirs(os.path.dirname(request["log"]), 0o700, exist_ok=True)
         why = why or loader.load(request["imports"])
         try:
