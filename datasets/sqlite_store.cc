@@ -98,6 +98,25 @@ SqliteStore::SqliteStore(std::string folder, StoreLock lock, sqlite::Access acce
       ledger_(pool_, clock),
       clock_(clock) {}
 
+SqliteStore::~SqliteStore() {
+  std::error_code ignored;
+  if (cache_is_temporary_) fs::remove_all(cache_, ignored);
+}
+
+std::string SqliteStore::cache_folder() const {
+  std::call_once(cache_chosen_, [this] {
+    cache_ = folder_ + "/cache";
+    const std::string& written = Exists(cache_) ? cache_ : folder_;
+    if (::access(written.c_str(), W_OK) == 0) return;
+    std::error_code error;
+    std::string name = (fs::temp_directory_path(error) / "taskmint-cache-XXXXXX").string();
+    if (error || mkdtemp(name.data()) == nullptr) return;  // who writes to the store's own is told
+    cache_ = name;
+    cache_is_temporary_ = true;
+  });
+  return cache_;
+}
+
 Status SqliteStore::Connect() { return pool_.Borrow().status(); }
 
 Status SqliteStore::CreateRun(const std::string& run_id, const v1::Job& job,

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,14 @@ class SqliteStore final : public Store {
   // `folder` holds a migrated database.
   SqliteStore(std::string folder, StoreLock lock, sqlite::Access access, const Clock& clock);
 
+  ~SqliteStore() override;
+
   // Opens the first connection, so that opening the store says what is wrong with it.
   Status Connect();
 
   BlobStore& blobs() override { return blobs_; }
   Ledger& ledger() override { return ledger_; }
-  std::string cache_folder() const override { return folder_ + "/cache"; }
+  std::string cache_folder() const override;
 
   Status CreateRun(const std::string& run_id, const v1::Job& job,
                    const std::vector<v1::Candidate>& candidates,
@@ -67,6 +70,9 @@ class SqliteStore final : public Store {
   BlobStore blobs_;
   SqliteLedger ledger_;
   const Clock& clock_;
+  mutable std::once_flag cache_chosen_;
+  mutable std::string cache_;
+  mutable bool cache_is_temporary_ = false;
 };
 
 }  // namespace taskmint::datasets

@@ -63,7 +63,8 @@ struct CheckReport {
   int64_t blobs = 0;
   int64_t blob_bytes = 0;
   std::vector<std::string> damaged;  // "blob ab12...: digest differs"
-  std::vector<std::string> missing;  // "task 12ab: blob cd34... (overlay) is missing"
+  // References that cannot be followed: "task 12ab: blob cd34... is missing (overlay)", or damaged.
+  std::vector<std::string> missing;
 };
 
 struct CollectReport {
@@ -93,7 +94,8 @@ class Store {
   virtual BlobStore& blobs() = 0;
   virtual Ledger& ledger() = 0;
   // Folder for what can be made again (materialised layers, imported sources): `store gc` empties
-  // it, and its size is no part of a task's.
+  // it, and its size is no part of a task's. Where the store's own cannot be written, a temporary
+  // one that is gone with this object.
   virtual std::string cache_folder() const = 0;
 
   // Runs: a synth request and its candidates, in order. The candidates and the first jobs are

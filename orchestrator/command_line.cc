@@ -19,11 +19,10 @@ std::string UnknownCommand(const CLI::App& root) {
     path += " " + app->get_name();
   }
   if (app->get_require_subcommand_min() == 0) return "";
-  for (const std::string& word : root.remaining(true)) {
-    if (word.starts_with('-')) continue;
-    return path + ": no command '" + word + "'; `" + path + " --help` lists them\n";
-  }
-  return "";
+  // Behind an option it may be that option's value.
+  const std::vector<std::string> words = root.remaining(true);
+  if (words.empty() || words.front().starts_with('-')) return "";
+  return path + ": no command '" + words.front() + "'; `" + path + " --help` lists them\n";
 }
 
 }  // namespace

@@ -123,13 +123,15 @@ std::vector<v1::Candidate> MakeCandidates(
 // What the taskmint.toml at HEAD says for the commits that have none of their own.
 Result<v1::RepositorySettings> ReadHeadSettings(GitRepository& repository,
                                                 const std::string& head_commit) {
+  const std::string name = std::string("HEAD's ") + datasets::kSettingsFile;
   const auto text =
       repository.ReadTopFile(head_commit, datasets::kSettingsFile, datasets::kSettingsBytesMax);
-  if (text.status().code() == Code::kResourceExhausted) return text.status();
-  // A HEAD that lacks objects is unusable as a commit; the others are not the worse for it.
-  if (!text.ok() || !*text) return v1::RepositorySettings();
-  return datasets::ParseRepositorySettings(**text,
-                                           std::string("HEAD's ") + datasets::kSettingsFile);
+  if (!text.ok()) return text.status().WithContext("reading " + name);
+  if (!*text) return v1::RepositorySettings();
+  Result<v1::RepositorySettings> settings = datasets::ParseRepositorySettings(**text, name);
+  if (settings.ok()) return settings;
+  return Status(settings.status().code(), settings.status().boundary(),
+                settings.status().message() + "; mend it and commit, or mine a branch without it");
 }
 
 // Writes the run with its candidates, unless it exists.

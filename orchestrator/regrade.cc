@@ -1,5 +1,6 @@
 #include "orchestrator/regrade.h"
 
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -32,15 +33,41 @@ v1::Verdict NotApplied(const std::string& why) {
 
 Status Stopped() { return Status(Code::kCancelled, Boundary::kNone, "interrupted"); }
 
-// 0 (the environment's own) where the evidence does not tell.
-int64_t WallMsMaxOf(const v1::Candidate& kept) {
-  const int64_t wall_ms_max = kept.task().environment().repository().limits().wall_ms_max();
+// The slowest graded run of the fix when the task was minted; nothing where it was not measured.
+std::optional<int64_t> MintedWallMs(const v1::Candidate& kept) {
   for (const v1::Evidence& row : kept.evidence()) {
-    if (row.gate() == "oracle" && wall_ms_max > 0) {
-      return verifier::AnswerWallMsMax(row, wall_ms_max);
+    const auto found = row.values().find("graded_wall_ms");
+    if (row.gate() == "oracle" && found != row.values().end()) {
+      return static_cast<int64_t>(found->second);
     }
   }
-  return 0;
+  return std::nullopt;
+}
+
+// Grades what may hang: no longer than AnswerWallMsMax. Where that limit is met, a run of the fix
+// tells whether the answer hangs or this machine is slow, and a slow one gives it all the time that
+// the environment allows.
+v1::Verdict GradeAnswer(const TaskBench& loaded, const v1::Candidate& kept, const FileTree& tree,
+                        const std::stop_token& stop) {
+  const v1::TestVerifier& expected = kept.task().verifier().tests();
+  const int64_t all_ms = kept.task().environment().repository().limits().wall_ms_max();
+  const std::optional<int64_t> minted_ms = MintedWallMs(kept);
+  verifier::GradeOptions options;
+  if (minted_ms && all_ms > 0) options.wall_ms_max = verifier::AnswerWallMsMax(*minted_ms, all_ms);
+  v1::Verdict verdict = verifier::Grade(loaded.bench, expected, tree, stop, options).verdict;
+  const bool limited = options.wall_ms_max > 0 && options.wall_ms_max < all_ms;
+  if (!limited || verdict.state() != v1::Verdict::STATE_FAIL ||
+      verdict.wall_ms() < options.wall_ms_max) {
+    return verdict;
+  }
+  const auto gold =
+      environments::ApplyPatch(loaded.bench.sandboxes, loaded.parent_tree, loaded.gold_patch, stop);
+  if (!gold.ok()) return NoVerdict(gold.status().message());
+  const v1::Verdict fix =
+      verifier::Grade(loaded.bench, expected, *gold, stop, {verifier::Depth::kOneRun}).verdict;
+  if (fix.state() != v1::Verdict::STATE_PASS) return NoVerdict("the fix itself: " + fix.reason());
+  if (verifier::AnswerWallMsMax(fix.wall_ms(), all_ms) <= options.wall_ms_max) return verdict;
+  return verifier::Grade(loaded.bench, expected, tree, stop).verdict;
 }
 
 Result<v1::Verdict> GradeOn(const TaskBench& loaded, const v1::Candidate& kept,
@@ -58,12 +85,12 @@ Result<v1::Verdict> GradeOn(const TaskBench& loaded, const v1::Candidate& kept,
     }
     tree = *std::move(applied);
   }
-  verifier::GradeOptions options;
-  if (solution.kind != Kind::kGold) options.wall_ms_max = WallMsMaxOf(kept);
-  const verifier::GradeResult graded =
-      verifier::Grade(loaded.bench, kept.task().verifier().tests(), tree, stop, options);
+  v1::Verdict verdict =
+      solution.kind == Kind::kGold
+          ? verifier::Grade(loaded.bench, kept.task().verifier().tests(), tree, stop).verdict
+          : GradeAnswer(loaded, kept, tree, stop);
   if (stop.stop_requested()) return Stopped();
-  return graded.verdict;
+  return verdict;
 }
 
 // The verdict that the evidence holds of the last attempt with one of the names; null when there is

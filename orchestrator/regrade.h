@@ -25,7 +25,8 @@ struct ProposedSolution {
 
 // Grades one solution of a kept task. A patch that does not apply fails (0); a base that differs
 // is no verdict. A Status means that the task could not be loaded (a damaged blob) or that `stop`
-// was requested (CANCELLED). A run of anything but the reference solution may take AnswerWallMsMax.
+// was requested (CANCELLED). A run of anything but the reference solution may take AnswerWallMsMax,
+// unless a run of the fix shows that this machine needs more.
 Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                                   const v1::Candidate& kept, const ProposedSolution& solution,
                                   std::stop_token stop);

@@ -79,7 +79,8 @@ Result<ProposalShelf::Entry> ReadProposal(RunContext& context, const v1::Candida
 
 Result<v1::RepositorySettings> SettingsOf(const RunContext& context, const FileTree& tree) {
   v1::RepositorySettings settings = context.head_settings;
-  if (const FileEntry* file = tree.Find(datasets::kSettingsFile); file != nullptr) {
+  const FileEntry* file = tree.Find(datasets::kSettingsFile);
+  if (file != nullptr && file->kind != FileEntry::Kind::kSymlink) {
     TASKMINT_ASSIGN_OR_RETURN(
         settings, datasets::ParseRepositorySettings(*file->content, datasets::kSettingsFile));
   }

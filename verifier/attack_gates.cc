@@ -27,13 +27,6 @@ GradeResult GradeInto(EvidenceWriter& row, const GradingBench& bench,
 constexpr int64_t kWallMsMaxLeast = 30'000;
 constexpr int64_t kAnswerWallMsMaxLeast = 120'000;
 
-// The slowest graded run of the fix; nothing where it was not measured.
-std::optional<int64_t> SlowestWallMs(const v1::Evidence& oracle) {
-  const auto found = oracle.values().find("graded_wall_ms");
-  if (found == oracle.values().end()) return std::nullopt;
-  return static_cast<int64_t>(found->second);
-}
-
 }  // namespace
 
 int64_t WallMsMaxBeside(int64_t fix_wall_ms, int64_t test_wall_ms_max) {
@@ -41,14 +34,14 @@ int64_t WallMsMaxBeside(int64_t fix_wall_ms, int64_t test_wall_ms_max) {
 }
 
 int64_t AttackWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max) {
-  const auto slowest = SlowestWallMs(oracle);
-  return slowest ? WallMsMaxBeside(*slowest, test_wall_ms_max) : test_wall_ms_max;
+  const auto found = oracle.values().find("graded_wall_ms");
+  if (found == oracle.values().end()) return test_wall_ms_max;
+  const auto slowest = static_cast<int64_t>(found->second);
+  return WallMsMaxBeside(slowest, test_wall_ms_max);
 }
 
-int64_t AnswerWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max) {
-  const auto slowest = SlowestWallMs(oracle);
-  if (!slowest) return test_wall_ms_max;
-  return std::min(test_wall_ms_max, std::max(kAnswerWallMsMaxLeast, 20 * *slowest));
+int64_t AnswerWallMsMax(int64_t fix_wall_ms, int64_t test_wall_ms_max) {
+  return std::min(test_wall_ms_max, std::max(kAnswerWallMsMaxLeast, 20 * fix_wall_ms));
 }
 
 GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expected,

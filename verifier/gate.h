@@ -56,8 +56,9 @@ int64_t WallMsMaxBeside(int64_t fix_wall_ms, int64_t test_wall_ms_max);
 int64_t AttackWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max);
 
 // The same of an answer that may be right, on a machine that may be slower or busier than the one
-// that minted the task: twenty times as long, at least two minutes.
-int64_t AnswerWallMsMax(const v1::Evidence& oracle, int64_t test_wall_ms_max);
+// that minted the task: twenty times as long as the slowest graded run of the fix, at least two
+// minutes.
+int64_t AnswerWallMsMax(int64_t fix_wall_ms, int64_t test_wall_ms_max);
 
 // Schema, limits, secrets, host paths, licence and provenance of what is known before anything
 // runs. Rejects with what is wrong. Looked at are the prompt, what the patch adds, and the

@@ -309,8 +309,9 @@ Result<std::optional<std::string>> LibgitRepository::ReadTopFile(const std::stri
                                                                  const std::string& name,
                                                                  uint64_t bytes_max) {
   TASKMINT_ASSIGN_OR_RETURN(const git_oid tree, TreeOf(sha));
-  TASKMINT_ASSIGN_OR_RETURN(const auto entries, objects_.ReadTreeObject(tree));
-  for (const GitTreeEntry& entry : entries) {
+  const auto entries = objects_.ReadTreeObject(tree);
+  if (!entries.ok()) return std::optional<std::string>();
+  for (const GitTreeEntry& entry : *entries) {
     if (entry.name != name || entry.is_tree() || entry.mode == GIT_FILEMODE_LINK) continue;
     TASKMINT_ASSIGN_OR_RETURN(const uint64_t bytes, objects_.BlobBytes(entry.id));
     if (bytes > bytes_max) {

@@ -73,8 +73,9 @@ class GitRepository {
   // missing or damaged are walked around, and what lies beyond a limit is left out without failing.
   virtual Result<std::vector<std::string>> ReadPaths(const std::string& sha,
                                                      const ReadLimits& limits) = 0;
-  // A regular file in a commit's top folder; nothing where it has none of that name. Errors as
-  // ReadTree: RESOURCE_EXHAUSTED for one of more than `bytes_max`.
+  // A regular file in a commit's top folder; nothing where it has none of that name, or where the
+  // folder itself is missing or damaged. NOT_FOUND for a missing commit or content,
+  // RESOURCE_EXHAUSTED for a file of more than `bytes_max`.
   virtual Result<std::optional<std::string>> ReadTopFile(const std::string& sha,
                                                          const std::string& name,
                                                          uint64_t bytes_max) = 0;

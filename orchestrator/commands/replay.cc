@@ -58,7 +58,7 @@ int RunReplay(const ReplayOptions& options) {
     return kExitBadArguments;
   }
   const SystemClock clock;
-  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadWrite, clock);
+  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
   if (!store.ok()) return ComplainOf(store.status());
   const auto ids = Ids(**store, options);
   if (!ids.ok()) return ComplainOf(ids.status());

@@ -37,7 +37,8 @@ int RunCheck(const StoreOptions& options) {
              BytesText(static_cast<uint64_t>(report->blob_bytes)) + ": " +
              (sound ? Tinted("sound", Tint::kGreen)
                     : Tinted(std::to_string(report->damaged.size()) + " damaged, " +
-                                 std::to_string(report->missing.size()) + " missing",
+                                 std::to_string(report->missing.size()) +
+                                 " references to what is missing or damaged",
                              Tint::kRed)) +
              "\n");
   }

@@ -65,7 +65,7 @@ int RunVerify(const VerifyOptions& options) {
   const auto solution = SolutionOf(options.solution);
   if (!solution.ok()) return ComplainOf(solution.status());
   const SystemClock clock;
-  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadWrite, clock);
+  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
   if (!store.ok()) return ComplainOf(store.status());
   const auto kept = FindKept(**store, options.id);
   if (!kept.ok()) return ComplainOf(kept.status());

@@ -168,12 +168,16 @@ TEST(FullDiskTest, StoreOnAReadOnlyDiskCanBeReadAndNotWritten) {
   const int code = InChild([&] {
     MountSmallDisk(path, "size=3m");
     const SystemClock clock;
+    std::string digest;
     {
       const auto store = Store::Open(path + "/store", OpenMode::kCreate, clock).value();
       Require(CreateSampleRun(*store, "run", 1).ok(), "make a run");
+      FileTree layer;
+      Require(layer.Set("bin/tool", RegularFile("tool")).ok(), "make a tree");
+      digest = store->blobs().PutTree(layer).value();
     }
     Require(mount(nullptr, path.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0, "remount");
-    const auto store = Store::Open(path + "/store", OpenMode::kReadOnly, clock);
+    auto store = Store::Open(path + "/store", OpenMode::kReadOnly, clock);
     Require(store.ok(), "open: " + store.status().ToString());
     Require((*store)->FindRun("run")->has_value(), "read");
     Require((*store)->List(Store::Which::kAll, "kept").ok(), "filter");
@@ -184,6 +188,11 @@ TEST(FullDiskTest, StoreOnAReadOnlyDiskCanBeReadAndNotWritten) {
     Require(run.code() == Code::kPermissionDenied, run.ToString());
     const Status writing = Store::Open(path + "/store", OpenMode::kReadWrite, clock).status();
     Require(writing.code() == Code::kPermissionDenied, writing.ToString());
+    const std::string cache = (*store)->cache_folder();
+    const auto unpacked = (*store)->blobs().Materialize(digest, cache);
+    Require(unpacked.ok() && fs::exists(*unpacked + "/bin/tool"), unpacked.status().ToString());
+    store->reset();
+    Require(!fs::exists(cache), "the temporary cache is gone");
   });
   if (code == kNoNamespaces) GTEST_SKIP() << "this kernel gives no mount namespace to this user";
   EXPECT_EQ(code, 0);

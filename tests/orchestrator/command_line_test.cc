@@ -102,6 +102,7 @@ TEST_F(CommandLineTest, AnUnknownCommandIsNamed) {
             "taskmint: no command 'frobnicate'; `taskmint --help` lists them\n");
   EXPECT_EQ(Taskmint({"synth", "coed", "--repo", "."}).errors,
             "taskmint synth: no command 'coed'; `taskmint synth --help` lists them\n");
+  EXPECT_FALSE(Contains(Taskmint({"synth", "--repo", "."}).errors, "no command '.'"));
 }
 
 TEST_F(CommandLineTest, IssuesThatHoldNothingAreSaid) {

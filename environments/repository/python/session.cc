@@ -29,6 +29,7 @@ constexpr char kTemporary[] = "/tmp";
 constexpr int64_t kFileTime = 1'577'836'800;  // 2020-01-01: any fixed one that zip files can hold
 constexpr int64_t kWarmUpMsMax = 120'000;
 constexpr int64_t kCompileMsMax = 60'000;
+constexpr size_t kCollectedBytesMax = 64 << 20;  // byte code is taken out with all else
 constexpr int64_t kWallMsDefault = 600'000;
 constexpr int64_t kLogBytesMax = 256 << 10;
 constexpr int64_t kReportBytesMax = 64 << 20;
@@ -122,11 +123,9 @@ std::vector<std::string> Selection(const TestRun& run) {
 
 class PythonSession : public TestSession {
  public:
-  PythonSession(sandbox::SandboxHost& sandboxes, std::unique_ptr<sandbox::Sandbox> sandbox,
-                FileTree tree, const v1::RepositoryEnvironment& environment,
-                const BuiltEnvironment& built)
-      : sandboxes_(sandboxes),
-        built_(built),
+  PythonSession(std::unique_ptr<sandbox::Sandbox> sandbox, FileTree tree,
+                const v1::RepositoryEnvironment& environment, const BuiltEnvironment& built)
+      : built_(built),
         sandbox_(std::move(sandbox)),
         tree_(std::move(tree)),
         command_(environment.test_command()),
@@ -215,8 +214,9 @@ class PythonSession : public TestSession {
     }
     const ByteCode code = FindByteCode(built_, tree_, paths);
     if (!code.known.empty()) TASKMINT_RETURN_IF_ERROR(sandbox_->Put(code.known, kWork, kFileTime));
-    return runner_ == nullptr || code.missing.empty() ? OkStatus()
-                                                      : Compile(code.missing, tests, stop);
+    const bool worth =
+        runner_ != nullptr && !code.missing.empty() && tree_.content_bytes() <= kCollectedBytesMax;
+    return worth ? Compile(code.missing, tests, stop) : OkStatus();
   }
 
   // By the runner, which has run nothing yet.
@@ -243,10 +243,10 @@ class PythonSession : public TestSession {
         why.code() != Code::kResourceExhausted) {
       return why;
     }
-    KeepByteCode(built_, tree_, sources, {});
     runner_.reset();
     TASKMINT_RETURN_IF_ERROR(sandbox_->KillAll());
     TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kWork));
+    KeepByteCode(built_, tree_, sources, {});
     return sandbox_->Put(tree_, kWork, kFileTime);
   }
 
@@ -400,7 +400,6 @@ class PythonSession : public TestSession {
     return output;
   }
 
-  sandbox::SandboxHost& sandboxes_;
   const BuiltEnvironment built_;
   std::unique_ptr<sandbox::Sandbox> sandbox_;
   const FileTree tree_;
@@ -480,8 +479,7 @@ Result<std::unique_ptr<TestSession>> OpenPythonSession(sandbox::SandboxHost& san
   if (limits.processes_max() > 0) spec.limits.processes_max = limits.processes_max();
   if (limits.disk_bytes_max() > 0) spec.limits.disk_bytes_max = limits.disk_bytes_max();
   TASKMINT_ASSIGN_OR_RETURN(auto opened, sandboxes.Open(spec, stop));
-  auto session =
-      std::make_unique<PythonSession>(sandboxes, std::move(opened), tree, environment, built);
+  auto session = std::make_unique<PythonSession>(std::move(opened), tree, environment, built);
   TASKMINT_RETURN_IF_ERROR(session->Begin());
   return std::unique_ptr<TestSession>(std::move(session));
 }

@@ -1,14 +1,16 @@
 """Compiles sources in the work folder, tests as pytest rewrites them. Runs none of their code.
 
-Stands before the runner, whose interpreter has what is needed loaded.
+Stands before the runner, whose interpreter has what is needed loaded: an import could find a module
+of the repository.
 """
 import os
 import pathlib
 import py_compile
+import sys
 
 
 def rewrite_tests(paths):
-    from _pytest.assertion import rewrite
+    rewrite = sys.modules["_pytest.assertion.rewrite"]
     for path in paths:
         file = pathlib.Path(os.path.abspath(path))
         try:

@@ -27,6 +27,12 @@ PR_SET_DUMPABLE = 4
 # Young objects between two collections: what lives on is frozen, so looking often finds little.
 GC_THRESHOLD = 20_000
 UNICODE_TABLES = sys.prefix + "/share/hypothesis"  # made when the environment was built
+# How modules are found. What else is there at the start may lead into the work folder, as the
+# finder of an editable package does.
+STANDARD_FINDERS = [importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter,
+                    importlib.machinery.PathFinder]
+FOREIGN_FINDERS = [finder for finder in sys.meta_path if finder not in STANDARD_FINDERS and
+                   finder.__module__ not in ("_distutils_hack", "_virtualenv")]
 PLAIN = ["-p", "no:cacheprovider", "-p", "no:randomly"]
 
 
@@ -37,6 +43,23 @@ def set_dumpable(value):
 
 def below_work(path):
     return path == WORK or path.startswith(WORK + "/")
+
+
+class Apart:
+    """A context in which nothing of the repository can be imported."""
+
+    def __enter__(self):
+        self.path, self.finders = sys.path[:], sys.meta_path[:]
+        sys.path[:] = [entry for entry in self.path
+                       if os.path.isabs(entry) and not below_work(os.path.realpath(entry))]
+        sys.meta_path[:] = [finder for finder in self.finders if finder not in FOREIGN_FINDERS]
+        sys.path_importer_cache.clear()
+
+    def __exit__(self, *_):
+        sys.path[:] = self.path
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder not in self.finders]
+        sys.meta_path[:0] = self.finders
+        sys.path_importer_cache.clear()
 
 
 class Order:
@@ -104,11 +127,14 @@ class Loader:
 
     def find_spec(self, name, path=None, target=None):
         """The last finder asked: nobody else has the module."""
-        if self.complete is None and \
-                importlib.machinery.PathFinder.find_spec(name.partition(".")[0], self.work):
+        if self.complete is None and self.of_repository(name.partition(".")[0]):
             self.complete = {loaded for loaded, module in list(sys.modules.items())
                              if not getattr(getattr(module, "__spec__", None), "_initializing", 0)}
         return None
+
+    def of_repository(self, name):
+        return importlib.machinery.PathFinder.find_spec(name, self.work) or \
+            any(finder.find_spec(name, None) for finder in FOREIGN_FINDERS)
 
     def call(self, load, *arguments):
         """What `load` returns, or nothing when it needs the repository or fails."""
@@ -143,22 +169,19 @@ class Loader:
 
     def load(self, names):
         """Says why the process can no longer be forked from."""
-        path = sys.path[:]
-        sys.path[:] = [entry for entry in path if not below_work(entry)]
         gc.disable()
         try:
-            for name in names:
-                if name not in self.tried:
-                    self.tried.add(name)
-                    self.call(self.load_one, name)
+            with Apart():
+                for name in names:
+                    if name not in self.tried:
+                        self.tried.add(name)
+                        self.call(self.load_one, name)
             if threading.active_count() > 1:
                 return "a package starts threads when it is imported"
             return ""
         except BaseException as error:
             return "%s: %s" % (type(error).__name__, error)
         finally:
-            sys.path[:] = path
-            sys.path_importer_cache.clear()
             gc.freeze()
             gc.enable()
 
@@ -185,7 +208,13 @@ class Loader:
 
 
 def warm_up(loader):
-    """Runs an empty session with nothing of the repository in reach; says why it could not."""
+    """Says why it could not."""
+    with Apart():
+        return run_nothing(loader)
+
+
+def run_nothing(loader):
+    """An empty session."""
     load_plugin = importlib.metadata.EntryPoint.load
 
     def load_only(entry):
@@ -193,8 +222,7 @@ def warm_up(loader):
         return types.ModuleType("no_hooks")  # those of a plugin may need the repository
 
     folder = tempfile.mkdtemp()
-    path, variables, modules = sys.path[:], dict(os.environ), set(sys.modules)
-    sys.path[:] = [entry for entry in path if not below_work(entry)]
+    variables, modules = dict(os.environ), set(sys.modules)
     keep = os.dup(2)
     gc.disable()  # next to nothing of what is loaded is garbage
     try:
@@ -220,7 +248,6 @@ def warm_up(loader):
         os.dup2(keep, 2)
         os.close(keep)
         os.chdir("/")
-        sys.path[:] = path
         os.environ.clear()
         os.environ.update(variables)
         for name in set(sys.modules) - modules:
@@ -228,7 +255,6 @@ def warm_up(loader):
                     sys.modules[name].__file__.startswith(folder):
                 del sys.modules[name]
         shutil.rmtree(folder, ignore_errors=True)
-        sys.path_importer_cache.clear()
 
 
 def run_tests(request):
@@ -292,14 +318,18 @@ def start_child(request, report, warm):
 
 
 def start_compiler(request, report):
-    """Before any run, so that none of the repository's code has been here."""
+    """Of a warm process before its first run: nothing of the repository has been, or will be,
+    imported there."""
     child = os.fork()
     if child:
         return child
     try:
+        os.setsid()
         os.close(report)
+        os.close(0)
         os.chdir(WORK)
-        compile_sources(request)
+        with Apart():
+            compile_sources(request)
     finally:
         os._exit(0)
 
@@ -377,13 +407,16 @@ def serve():
     why = warm_up(loader)
     gc.freeze()  # never looked at again, and so not copied when a child collects
     gc.enable()
+    ran = False
     answer({})
     for line in lines:
         request = json.loads(line)
         if "compile" in request:
-            os.waitpid(start_compiler(request["compile"], report), 0)
+            if not why and not ran:
+                os.waitpid(start_compiler(request["compile"], report), 0)
             answer({})
             continue
+        ran = True
         os.makedirs(os.path.dirname(request["log"]), 0o700, exist_ok=True)
         why = why or loader.load(request["imports"])
         try:
