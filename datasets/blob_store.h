@@ -42,9 +42,11 @@ class BlobStore {
   // Writes the tree into a folder of its own below `cache` that all processes share, once: complete
   // or absent, files 0644 or 0755 and folders 0755 whatever the umask, modification times 1, links
   // as written. Returns its path, which names the digest and the machine's boot: what a power
-  // failure cut short is not used again. Before it appears, what `complete` makes of the written
-  // folder is added, but for links and for what would stand over or below a file or a link of the
-  // tree; its error is returned and leaves nothing. All users of one cache complete alike.
+  // failure cut short is not used again. One that was damaged since (files gone, cut or written) is
+  // found so at its first use in a process, and written again. Before it appears, what `complete`
+  // makes of the written folder is added, but for links and for what would stand over or below a
+  // file or a link of the tree; its error is returned and leaves nothing. All users of one cache
+  // complete alike.
   using Completion = std::function<Result<FileTree>(const std::string& folder)>;
   Result<std::string> Materialize(const std::string& tree_digest, const std::string& cache,
                                   const Completion& complete = nullptr) const;

@@ -11,12 +11,14 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "datasets/blob_store.h"
 #include "datasets/os_error.h"
 #include "datasets/tree_reader.h"
 #include "proto/base/digest.h"
+#include "proto/base/log.h"
 #include "proto/base/random.h"
 
 namespace taskmint::datasets {
@@ -162,6 +164,50 @@ class TreeWriter {
   std::string root_;
 };
 
+// Whether the folder still is what was written there: every file of `listing` with its size, and
+// nothing changed since, by the fixed time that all files have. Costs a look at each file.
+bool IsWhole(const std::string& folder, const TreeListing& listing) {
+  std::unordered_map<std::string, uint64_t> sizes;
+  for (const auto& file : listing.files) sizes[file.path] = file.size_bytes;
+  size_t links = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    struct stat status {};
+    if (lstat(it->path().c_str(), &status) != 0 || status.st_mtime != kTimes[0].tv_sec)
+      return false;
+    links += S_ISLNK(status.st_mode) ? 1 : 0;
+    if (!S_ISREG(status.st_mode)) continue;
+    const auto listed = sizes.find(it->path().lexically_relative(folder).string());
+    if (listed == sizes.end()) continue;  // made from the layer
+    if (listed->second != static_cast<uint64_t>(status.st_size)) return false;
+    sizes.erase(listed);
+  }
+  return !error && sizes.empty() && links == listing.links.size();
+}
+
+// Folders that were found whole or written by this process.
+class WholeFolders {
+ public:
+  bool Contains(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    return paths_.contains(path);
+  }
+  void Add(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    paths_.insert(path);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_set<std::string> paths_;
+};
+
+WholeFolders& Whole() {
+  static auto* folders = new WholeFolders();
+  return *folders;
+}
+
 }  // namespace
 
 Result<std::string> BlobStore::Materialize(const std::string& tree_digest, const std::string& cache,
@@ -173,14 +219,24 @@ Result<std::string> BlobStore::Materialize(const std::string& tree_digest, const
   }
   std::string path = cache + "/" + tree_digest + "-" + boot;
   struct stat status {};
-  if (lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return path;
+  const bool there = lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+  if (there && Whole().Contains(path)) return path;
 
   TASKMINT_ASSIGN_OR_RETURN(const TreeListing listing, ListTree(*this, tree_digest));
+  if (there && IsWhole(path, listing)) {
+    Whole().Add(path);
+    return path;
+  }
   std::error_code error;
   fs::create_directories(cache, error);
   if (error) return OsError(error.value(), "make the folder", cache);
   const std::string temporary =
       cache + "/tmp-" + std::to_string(getpid()) + "-" + std::to_string(SystemRandom());
+  if (there) {
+    Log(LogLevel::kWarning, "an unpacked layer was damaged, and is unpacked again", {{"at", path}});
+    const std::string damaged = temporary + "-damaged";
+    if (rename(path.c_str(), damaged.c_str()) == 0) fs::remove_all(damaged, error);
+  }
   if (mkdir(temporary.c_str(), 0700) != 0) return OsError(errno, "make", temporary);
   TreeWriter writer(*this, temporary);
   Status written = writer.Write(listing);
@@ -188,7 +244,10 @@ Result<std::string> BlobStore::Materialize(const std::string& tree_digest, const
     const Result<FileTree> more = complete(temporary);
     written = more.ok() ? writer.Add(listing, *more) : more.status();
   }
-  if (written.ok() && rename(temporary.c_str(), path.c_str()) == 0) return path;
+  if (written.ok() && rename(temporary.c_str(), path.c_str()) == 0) {
+    Whole().Add(path);
+    return path;
+  }
   // Another thread or process may have been faster.
   if (written.ok() && errno != EEXIST && errno != ENOTEMPTY) written = OsError(errno, "make", path);
   fs::remove_all(temporary, error);

@@ -52,7 +52,11 @@ Finding ExamineStore(const std::string& folder) {
   }
   const fs::space_info space = fs::space(place, error);
   finding.detail = fs::absolute(folder, error).string() + " can be written";
-  if (!error) finding.detail += ", " + BytesText(space.available) + " free";
+  if (error) return finding;
+  finding.detail += ", " + BytesText(space.available) + " free";
+  constexpr uintmax_t kFreeBytesMin = 256 << 20;
+  finding.ok = space.available >= kFreeBytesMin;
+  if (!finding.ok) finding.mend = "make room, or choose a folder on another disk with --store";
   return finding;
 }
 

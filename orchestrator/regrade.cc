@@ -15,20 +15,21 @@ namespace {
 
 using Kind = ProposedSolution::Kind;
 
-v1::Verdict NoVerdict(const std::string& reason) {
-  v1::Verdict verdict;
-  verdict.set_state(v1::Verdict::STATE_NO_VERDICT);
-  verdict.set_reason(reason);
-  return verdict;
+verifier::GradeResult NoVerdict(const std::string& reason) {
+  verifier::GradeResult result;
+  result.verdict.set_state(v1::Verdict::STATE_NO_VERDICT);
+  result.verdict.set_reason(reason);
+  return result;
 }
 
-v1::Verdict NotApplied(const std::string& why) {
-  v1::Verdict verdict;
+verifier::GradeResult NotApplied(const std::string& why) {
+  verifier::GradeResult result;
+  v1::Verdict& verdict = result.verdict;
   verdict.set_state(v1::Verdict::STATE_FAIL);
   verdict.set_score(0);
   verdict.set_reason(why);
   verdict.set_digest(VerdictDigest(verdict, ""));
-  return verdict;
+  return result;
 }
 
 Status Stopped() { return Status(Code::kCancelled, Boundary::kNone, "interrupted"); }
@@ -47,18 +48,18 @@ std::optional<int64_t> MintedWallMs(const v1::Candidate& kept) {
 // Grades what may hang: no longer than AnswerWallMsMax. Where that limit is met, a run of the fix
 // tells whether the answer hangs or this machine is slow, and a slow one gives it all the time that
 // the environment allows.
-v1::Verdict GradeAnswer(const TaskBench& loaded, const v1::Candidate& kept, const FileTree& tree,
-                        const std::stop_token& stop) {
+verifier::GradeResult GradeAnswer(const TaskBench& loaded, const v1::Candidate& kept,
+                                  const FileTree& tree, const std::stop_token& stop) {
   const v1::TestVerifier& expected = kept.task().verifier().tests();
   const int64_t all_ms = kept.task().environment().repository().limits().wall_ms_max();
   const std::optional<int64_t> minted_ms = MintedWallMs(kept);
   verifier::GradeOptions options;
   if (minted_ms && all_ms > 0) options.wall_ms_max = verifier::AnswerWallMsMax(*minted_ms, all_ms);
-  v1::Verdict verdict = verifier::Grade(loaded.bench, expected, tree, stop, options).verdict;
+  verifier::GradeResult answer = verifier::Grade(loaded.bench, expected, tree, stop, options);
   const bool limited = options.wall_ms_max > 0 && options.wall_ms_max < all_ms;
-  if (!limited || verdict.state() != v1::Verdict::STATE_FAIL ||
-      verdict.wall_ms() < options.wall_ms_max) {
-    return verdict;
+  if (!limited || answer.verdict.state() != v1::Verdict::STATE_FAIL ||
+      answer.verdict.wall_ms() < options.wall_ms_max) {
+    return answer;
   }
   const auto gold =
       environments::ApplyPatch(loaded.bench.sandboxes, loaded.parent_tree, loaded.gold_patch, stop);
@@ -66,12 +67,13 @@ v1::Verdict GradeAnswer(const TaskBench& loaded, const v1::Candidate& kept, cons
   const v1::Verdict fix =
       verifier::Grade(loaded.bench, expected, *gold, stop, {verifier::Depth::kOneRun}).verdict;
   if (fix.state() != v1::Verdict::STATE_PASS) return NoVerdict("the fix itself: " + fix.reason());
-  if (verifier::AnswerWallMsMax(fix.wall_ms(), all_ms) <= options.wall_ms_max) return verdict;
-  return verifier::Grade(loaded.bench, expected, tree, stop).verdict;
+  if (verifier::AnswerWallMsMax(fix.wall_ms(), all_ms) <= options.wall_ms_max) return answer;
+  return verifier::Grade(loaded.bench, expected, tree, stop);
 }
 
-Result<v1::Verdict> GradeOn(const TaskBench& loaded, const v1::Candidate& kept,
-                            const ProposedSolution& solution, const std::stop_token& stop) {
+Result<verifier::GradeResult> GradeOn(const TaskBench& loaded, const v1::Candidate& kept,
+                                      const ProposedSolution& solution,
+                                      const std::stop_token& stop) {
   FileTree tree = loaded.parent_tree;
   if (solution.kind != Kind::kNull) {
     const std::string& patch = solution.kind == Kind::kGold ? loaded.gold_patch : solution.patch;
@@ -85,12 +87,12 @@ Result<v1::Verdict> GradeOn(const TaskBench& loaded, const v1::Candidate& kept,
     }
     tree = *std::move(applied);
   }
-  v1::Verdict verdict =
+  verifier::GradeResult result =
       solution.kind == Kind::kGold
-          ? verifier::Grade(loaded.bench, kept.task().verifier().tests(), tree, stop).verdict
+          ? verifier::Grade(loaded.bench, kept.task().verifier().tests(), tree, stop)
           : GradeAnswer(loaded, kept, tree, stop);
   if (stop.stop_requested()) return Stopped();
-  return verdict;
+  return result;
 }
 
 // The verdict that the evidence holds of the last attempt with one of the names; null when there is
@@ -138,9 +140,10 @@ std::string MachineFault(const Status& status) {
 
 }  // namespace
 
-Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
-                                  const v1::Candidate& kept, const ProposedSolution& solution,
-                                  std::stop_token stop) {
+Result<verifier::GradeResult> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                                            const v1::Candidate& kept,
+                                            const ProposedSolution& solution,
+                                            std::stop_token stop) {
   const v1::Task& task = kept.task();
   TASKMINT_ASSIGN_OR_RETURN(const std::string difference, BaseDifference(task));
   if (!difference.empty()) return NoVerdict(difference);
@@ -176,8 +179,9 @@ Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandbo
       report.differences.push_back(std::string(attempt.gate) + ": the evidence holds no verdict");
       continue;
     }
-    TASKMINT_ASSIGN_OR_RETURN(const v1::Verdict now,
+    TASKMINT_ASSIGN_OR_RETURN(const verifier::GradeResult graded,
                               GradeOn(*loaded, kept, ProposedSolution{attempt.kind, ""}, stop));
+    const v1::Verdict& now = graded.verdict;
     report.test_wall_ms += now.wall_ms();
     report.wall_ms = clock.MonotonicMs() - started_ms;
     if (now.state() == v1::Verdict::STATE_NO_VERDICT) {
@@ -223,7 +227,7 @@ Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id) {
     return Status(Code::kFailedPrecondition, Boundary::kStore,
                   id + " was not kept" +
                       (candidate.reason().empty() ? "" : " (" + candidate.reason() + ")") +
-                      ": only kept tasks can be graded");
+                      "; only kept tasks can be graded");
   }
   return candidate;
 }

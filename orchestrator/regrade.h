@@ -12,6 +12,7 @@
 #include "proto/job.pb.h"
 #include "proto/verdict.pb.h"
 #include "sandbox/sandbox.h"
+#include "verifier/grading.h"
 
 namespace taskmint::orchestrator {
 
@@ -27,9 +28,9 @@ struct ProposedSolution {
 // is no verdict. A Status means that the task could not be loaded (a damaged blob) or that `stop`
 // was requested (CANCELLED). A run of anything but the reference solution may take AnswerWallMsMax,
 // unless a run of the fix shows that this machine needs more.
-Result<v1::Verdict> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
-                                  const v1::Candidate& kept, const ProposedSolution& solution,
-                                  std::stop_token stop);
+Result<verifier::GradeResult> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                                            const v1::Candidate& kept,
+                                            const ProposedSolution& solution, std::stop_token stop);
 
 // What came of replaying one task.
 struct ReplayReport {

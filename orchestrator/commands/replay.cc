@@ -54,7 +54,7 @@ Result<std::vector<std::string>> Ids(datasets::Store& store, const ReplayOptions
 
 int RunReplay(const ReplayOptions& options) {
   if (options.ids.empty() == !(options.all || !options.where.empty())) {
-    Complain("give the ids to replay, or --all, or --where");
+    Complain("give either the ids to replay, or --all, or --where");
     return kExitBadArguments;
   }
   const SystemClock clock;
@@ -62,6 +62,12 @@ int RunReplay(const ReplayOptions& options) {
   if (!store.ok()) return ComplainOf(store.status());
   const auto ids = Ids(**store, options);
   if (!ids.ok()) return ComplainOf(ids.status());
+  if (ids->empty()) {
+    if (options.json) PrintOut("[]\n");
+    Complain(options.where.empty() ? "no task is kept in " + options.store
+                                   : "no kept task matches --where");
+    return kExitNothingKept;
+  }
   auto sandboxes = sandbox::MakeBubblewrapHost();
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
   const Interrupt interrupt("stopping");

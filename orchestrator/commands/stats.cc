@@ -58,7 +58,8 @@ void PrintStats(const StoreStats& stats) {
   for (const datasets::FunnelRow& row : stats.funnel) totals[row.source] += row.count;
   Table table({"SOURCE", "OUTCOME", "COUNT", "SHARE"});
   for (const datasets::FunnelRow& row : stats.funnel) {
-    const int64_t share = 1000 * row.count / std::max<int64_t>(1, totals[row.source]);
+    const int64_t share =
+        (1000 * row.count + totals[row.source] / 2) / std::max<int64_t>(1, totals[row.source]);
     table.Add({row.source, row.reason, std::to_string(row.count),
                std::to_string(share / 10) + "." + std::to_string(share % 10) + " %"},
               row.reason == "kept" ? Tint::kGreen : Tint::kNone);

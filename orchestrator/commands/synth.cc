@@ -260,9 +260,10 @@ void AddSynth(Command root) {
       .Text("--issues", options.issues_file, "FILE",
             "Issues and pull requests: GitHub REST v3, a JSON array or JSON lines")
       .Text("--setup", options.setup_file, "SCRIPT",
-            "Shell script that is run in the work folder when an environment is built")
+            "Shell script (sh -eu) that is run in the work folder when an environment is built; "
+            "its pip installs versions as of the commit's date")
       .Text("--test-command", options.test_command, "CMD",
-            "Runs the tests instead of the driver's own")
+            "Runs the tests instead of the driver's own; ends in pytest, as `make test` may")
       .Choice("--grade-scope", options.grade_scope, {"graded", "full"},
               "Tests of a graded run: those of the fix's files, or the whole suite")
       .Number("--wall-minutes-max", options.wall_minutes_max, 1, 10'000'000,

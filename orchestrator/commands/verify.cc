@@ -16,6 +16,7 @@ struct VerifyOptions {
   std::string store = "taskmint-store";
   std::string id;
   std::string solution;
+  bool logs = false;
   bool json = false;
 };
 
@@ -27,7 +28,8 @@ Result<ProposedSolution> SolutionOf(const std::string& text) {
   return ProposedSolution{Kind::kPatch, std::move(patch)};
 }
 
-nlohmann::json VerdictJson(const std::string& id, const v1::Verdict& verdict) {
+nlohmann::json VerdictJson(const std::string& id, const verifier::GradeResult& graded) {
+  const v1::Verdict& verdict = graded.verdict;
   const bool scored = verdict.state() != v1::Verdict::STATE_NO_VERDICT;
   nlohmann::json tests = nlohmann::json::array();
   for (const v1::TestResult& test : verdict.tests()) {
@@ -39,6 +41,7 @@ nlohmann::json VerdictJson(const std::string& id, const v1::Verdict& verdict) {
           {"score", scored ? nlohmann::json(verdict.score()) : nlohmann::json()},
           {"reason", verdict.reason()},
           {"tests", tests},
+          {"log", graded.log},
           {"digest", verdict.digest()},
           {"wall_ms", verdict.wall_ms()},
           {"cpu_ms", verdict.cpu_ms()}};
@@ -72,15 +75,16 @@ int RunVerify(const VerifyOptions& options) {
   auto sandboxes = sandbox::MakeBubblewrapHost();
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
   const Interrupt interrupt("stopping");
-  const auto verdict = GradeSolution(**store, **sandboxes, *kept, *solution, interrupt.token());
+  const auto graded = GradeSolution(**store, **sandboxes, *kept, *solution, interrupt.token());
   if (interrupt.interrupted()) return kExitInterrupted;
-  if (!verdict.ok()) return ComplainOf(verdict.status());
+  if (!graded.ok()) return ComplainOf(graded.status());
   if (options.json) {
-    PrintOut(DumpJson(VerdictJson(kept->task().id(), *verdict), true) + "\n");
+    PrintOut(DumpJson(VerdictJson(kept->task().id(), *graded), true) + "\n");
   } else {
-    PrintVerdict(*verdict);
+    PrintVerdict(graded->verdict);
+    if (options.logs) PrintOut("\n" + Printable(graded->log) + "\n");
   }
-  return verdict->state() == v1::Verdict::STATE_NO_VERDICT ? kExitFailed : kExitDone;
+  return graded->verdict.state() == v1::Verdict::STATE_NO_VERDICT ? kExitFailed : kExitDone;
 }
 
 }  // namespace
@@ -93,7 +97,8 @@ void AddVerify(Command root) {
       .Text("--solution", options.solution, "gold|null|PATCH",
             "The reference solution, the untouched state, or a unified diff")
       .Require("--solution")
-      .Flag("--json", options.json, "Print an object: verdict, score, reason, tests, digest");
+      .Flag("--logs", options.logs, "Show what the test run printed, its sentinels included")
+      .Flag("--json", options.json, "Print an object: verdict, score, reason, tests, log, digest");
   AddStoreOption(verify, options.store);
   verify.Example("taskmint verify 3fa94c --solution gold")
       .Example("taskmint verify 3fa94c --solution mine.diff --json")

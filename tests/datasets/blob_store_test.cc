@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include "datasets/compression.h"
@@ -162,6 +164,40 @@ TEST_F(BlobStoreTest, MaterializesWithFixedModesAndTimesWhateverTheUmask) {
   check("/bin/out", 0777);
   EXPECT_EQ(fs::read_symlink(*path + "/bin/out"), "../../../etc/passwd");
   EXPECT_EQ(blobs_.Materialize(digest, cache_).value(), *path);
+}
+
+// Each time by a process of its own: one looks only once.
+TEST_F(BlobStoreTest, AMaterializedTreeThatWasDamagedIsWrittenAgain) {
+  const std::string digest = blobs_.PutTree(SampleTree()).value();
+  const auto materialize = [&] {
+    const pid_t child = fork();
+    if (child == 0) _exit(blobs_.Materialize(digest, cache_).ok() ? 0 : 1);
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return status;
+  };
+  ASSERT_EQ(materialize(), 0);
+  const std::string path = fs::directory_iterator(cache_)->path().string();
+  const auto inode = [&] {
+    struct stat status {};
+    EXPECT_EQ(stat(path.c_str(), &status), 0);
+    return status.st_ino;
+  };
+  const auto sound = inode();
+  ASSERT_EQ(materialize(), 0);
+  EXPECT_EQ(inode(), sound) << "what is whole is used again";
+  const std::string file = path + "/src/a.py";
+  const std::function<void()> harms[] = {
+      [&] { fs::remove(file); }, [&] { fs::resize_file(file, 1); },
+      [&] { std::ofstream(file, std::ios::in) << "P"; }, [&] { fs::remove(path + "/bin/out"); }};
+  for (const auto& harm : harms) {
+    harm();
+    ASSERT_EQ(materialize(), 0);
+    std::ifstream content(file);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(content), {}), "print()\n");
+    EXPECT_TRUE(fs::is_symlink(path + "/bin/out"));
+    EXPECT_EQ(std::distance(fs::directory_iterator(cache_), fs::directory_iterator()), 1);
+  }
 }
 
 TEST_F(BlobStoreTest, WhatCompletesATreeIsUnpackedBesideItAndNeverOverIt) {

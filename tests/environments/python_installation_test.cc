@@ -232,8 +232,37 @@ TEST_F(PythonInstallationTest, TheSetUpScriptChangesTheEnvironment) {
   auto failing = PythonUnderTest().Build(Context(*host_), *recipe, tree, settings_, {});
   ASSERT_FALSE(failing.ok());
   EXPECT_EQ(failing.status().code(), Code::kFailedPrecondition);
-  EXPECT_THAT(failing.status().message(), HasSubstr("the set-up script failed"));
+  EXPECT_THAT(failing.status().message(),
+              HasSubstr("the set-up script failed with exit code 127: before | "));
   EXPECT_THAT(failing.status().message(), HasSubstr("no-such-program"));
+  settings_.set_setup_script("exit 3");
+  failing = PythonUnderTest().Build(Context(*host_), *recipe, tree, settings_, {});
+  EXPECT_THAT(failing.status().message(), HasSubstr("exit code 3: it printed nothing"));
+}
+
+TEST_F(PythonInstallationTest, TheSetUpScriptHasPip) {
+  const std::string backend =
+      "[build-system]\nrequires = [\"setuptools\"]\nbuild-backend = \"setuptools.build_meta\"\n";
+  AddWheel("indexed", "1.0", R"({"indexed.py": "x = 1"})");
+  std::map<std::string, std::string> files = {{"pyproject.toml", kTestPackage}, {"bounds.py", ""}};
+  for (const std::string name : {"first", "second", "third"}) {
+    files["vendored/" + name + "/" + name + ".py"] = "x = 1\n";
+    files["vendored/" + name + "/pyproject.toml"] =
+        backend + "[project]\nname = \"" + name + "\"\nversion = \"1\"\n";
+  }
+  const FileTree tree = TreeOf(files);
+  settings_.set_setup_script(
+      "pip install ./vendored/first\npython -m pip install ./vendored/second\n"
+      "pip3 install -e ./vendored/third\npip install indexed\n"
+      "python -c 'import first, second, third, indexed'\n");
+  auto recipe = Resolve(tree);
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  const FileTree layer = Build(*recipe, tree);
+  for (const char* file : {"/first.py", "/second.py", "/indexed.py"}) {
+    EXPECT_TRUE(Has(layer, file)) << file;
+  }
+  EXPECT_FALSE(Has(layer, "/third.py"));
+  EXPECT_FALSE(Has(layer, "bin/pip")) << "it is gone with the build";
 }
 
 TEST_F(PythonInstallationTest, WhatCannotBeMadeSaysWhy) {

@@ -19,8 +19,16 @@ from locking import Refusal, explained
 from package_index import NoNetwork, normal
 
 VENV = "/venv"
+TOOLS = "/tmp/set-up"  # what the set-up script finds beside the base's
 # Written by installers: paths and times of this build.
 LEFT_BY_INSTALLERS = ("direct_url.json", "uv_cache.json", "uv_build.json", "REQUESTED")
+PIP = """
+import os, sys
+arguments = sys.argv[1:]
+if arguments[:1] == ["install"] and os.environ.get("UV_NO_INDEX"):  # uv itself does not read it
+    arguments.insert(1, "--no-index")
+os.execv("%(uv)s", ["%(uv)s", "pip", *arguments])
+"""
 HYPOTHESIS = """
 from hypothesis.configuration import set_hypothesis_home_dir
 set_hypothesis_home_dir(%r)
@@ -38,9 +46,13 @@ def run(command, hosts=None, **rest):
         message = done.stderr or done.stdout
         if hosts is not None:
             message = explained(message, hosts)
-        text = " | ".join(message.split("\n")).strip(" |")
-        raise Refusal(text if len(text) <= 1500 else text[:300] + " ... " + text[-1200:])
+        raise Refusal(one_line(message))
     return done.stdout
+
+
+def one_line(message):
+    text = " | ".join(message.split("\n")).strip(" |")
+    return text if len(text) <= 1500 else text[:300] + " ... " + text[-1200:]
 
 
 def install(recipe, request):
@@ -179,6 +191,28 @@ def prepare(site):
             file.write(gzip.compress(content, mtime=0))
 
 
+def run_setup_script(recipe, request):
+    """With `pip` and `python -m pip`, which are uv's, and versions as of the environment's date."""
+    os.makedirs(TOOLS + "/bin")
+    with open(TOOLS + "/pip.py", "w", encoding="utf-8") as file:
+        file.write(PIP % {"uv": request["uv"]})
+    for name in ("pip", "pip3"):
+        with open("%s/bin/%s" % (TOOLS, name), "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\nexec %s %s/pip.py \"$@\"\n" % (request["python"], TOOLS))
+        os.chmod("%s/bin/%s" % (TOOLS, name), 0o755)
+    variables = dict(
+        os.environ, VIRTUAL_ENV=VENV, PYTHONPATH=TOOLS, UV_LINK_MODE="copy", UV_NO_CONFIG="1",
+        UV_PYTHON_DOWNLOADS="never", UV_EXCLUDE_NEWER=max(recipe["date"], request["tools_date"]),
+        PATH=":".join([TOOLS + "/bin", VENV + "/bin", os.environ["PATH"]]))
+    done = subprocess.run(["/bin/sh", "-eu", "-c", request["setup_script"]], cwd=request["tree"],
+                          env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        raise Refusal("the set-up script failed with exit code %d: %s" % (
+            done.returncode,
+            one_line(explained(done.stdout, request["hosts"])) or "it printed nothing"))
+
+
 def main():
     request = json.load(sys.stdin)
     recipe = request["recipe"]
@@ -188,12 +222,7 @@ def main():
         site = site_packages()
         write_metadata(site, plan)
         if request["setup_script"]:
-            variables = dict(os.environ, VIRTUAL_ENV=VENV, PATH=VENV + "/bin:" + os.environ["PATH"])
-            try:
-                run(["/bin/sh", "-eu", "-c", request["setup_script"]], request["hosts"],
-                    cwd=request["tree"], env=variables)
-            except Refusal as error:
-                raise Refusal("the set-up script failed: %s" % error) from error
+            run_setup_script(recipe, request)
         remove_own_modules(site, plan)
         write_metadata(site, plan)
         prepare(site)

@@ -13,6 +13,8 @@ import importlib.util
 import json
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import sys
@@ -33,6 +35,9 @@ STANDARD_FINDERS = [importlib.machinery.BuiltinImporter, importlib.machinery.Fro
                     importlib.machinery.PathFinder]
 FOREIGN_FINDERS = [finder for finder in sys.meta_path if finder not in STANDARD_FINDERS and
                    finder.__module__ not in ("_distutils_hack", "_virtualenv")]
+# Expressions that hold for a test without marks, as people write them.
+WITHOUT_MARKS = re.compile(r"\s*not\s+\w+(\s+and\s+not\s+\w+)*\s*"
+                           r"|\s*not\s*\(\s*\w+(\s+or\s+\w+)*\s*\)\s*")
 PLAIN = ["-p", "no:cacheprovider", "-p", "no:randomly"]
 
 
@@ -114,6 +119,24 @@ class Settle:
             settings.load_profile("taskmint")
         except Exception:
             pass  # there is none, or a version that lacks one of these: the repeats will tell
+
+
+class Selection:
+    """Leaves out the tests of the marks that the repository's own addopts leave out, and nothing
+    else of addopts: stress tests may run for hours. Tests without marks, as sentinels are, stay."""
+
+    def pytest_configure(self, config):
+        if config.option.markexpr:
+            return  # the user's
+        try:
+            value = config.inicfg["addopts"]
+            value = getattr(value, "value", value)
+            words = shlex.split(value) if isinstance(value, str) else list(value)
+            expression = words[words.index("-m") + 1]
+        except Exception:
+            return  # it leaves out nothing
+        if WITHOUT_MARKS.fullmatch(expression):
+            config.option.markexpr = expression
 
 
 class Loader:
@@ -275,7 +298,7 @@ def run_tests(request):
         sys.orig_argv = [sys.executable, "-m", "pytest"] + request["arguments"]
         import pytest
         gc.set_threshold(GC_THRESHOLD)
-        plugins = [Settle(request["imports"])]
+        plugins = [Settle(request["imports"]), Selection()]
         if request["shuffle"] is not None:
             order = Order(request["shuffle"])
             hook = pytest.hookimpl(trylast=True)
