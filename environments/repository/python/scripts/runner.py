@@ -125,12 +125,20 @@ class Selection:
     """Leaves out the tests of the marks that the repository's own addopts leave out, and nothing
     else of addopts: stress tests may run for hours. Tests without marks, as sentinels are, stay."""
 
+    def addopts(self, config):
+        """As the file says, whatever options override."""
+        try:
+            from _pytest.config.findpaths import load_config_dict_from_file
+            value = load_config_dict_from_file(config.inipath)["addopts"]
+        except ImportError:  # before pytest 6
+            value = config.inicfg["addopts"]
+        return getattr(value, "value", value)
+
     def pytest_configure(self, config):
         if config.option.markexpr:
             return  # the user's
         try:
-            value = config.inicfg["addopts"]
-            value = getattr(value, "value", value)
+            value = self.addopts(config)
             words = shlex.split(value) if isinstance(value, str) else list(value)
             expression = words[words.index("-m") + 1]
         except Exception:
