@@ -98,10 +98,9 @@ UniqueFd ConnectTo(const AllowedHost& target, int stop_fd) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  if (::getaddrinfo(target.host.c_str(), std::to_string(target.port).c_str(), &hints, &found) !=
-      0) {
-    return {};
-  }
+  // RFC 6761, 6.3: localhost is this machine, also where no hosts file says so.
+  const char* name = LowerCase(target.host) == "localhost" ? nullptr : target.host.c_str();
+  if (::getaddrinfo(name, std::to_string(target.port).c_str(), &hints, &found) != 0) return {};
   UniqueFd connected;
   for (const addrinfo* each = found; each != nullptr && !connected.valid(); each = each->ai_next) {
     UniqueFd fd(::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
