@@ -25,7 +25,9 @@ add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 
 add_library(taskmint_warnings INTERFACE)
 target_compile_options(taskmint_warnings INTERFACE
-  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -Werror)
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
+  # An update of a library may deprecate what its earlier releases offer nothing else for.
+  $<$<BOOL:${TASKMINT_WARNINGS_FATAL}>:-Werror;-Wno-error=deprecated-declarations>)
 
 if(TASKMINT_SANITIZE)
   add_compile_options(-fsanitize=${TASKMINT_SANITIZE} -fno-omit-frame-pointer)
