@@ -235,7 +235,11 @@ Result<std::string> BlobStore::Materialize(const std::string& tree_digest, const
   if (there) {
     Log(LogLevel::kWarning, "an unpacked layer was damaged, and is unpacked again", {{"at", path}});
     const std::string damaged = temporary + "-damaged";
-    if (rename(path.c_str(), damaged.c_str()) == 0) fs::remove_all(damaged, error);
+    // ENOENT: another process has just set it aside.
+    if (rename(path.c_str(), damaged.c_str()) != 0 && errno != ENOENT) {
+      return OsError(errno, "set aside", path);
+    }
+    fs::remove_all(damaged, error);
   }
   if (mkdir(temporary.c_str(), 0700) != 0) return OsError(errno, "make", temporary);
   TreeWriter writer(*this, temporary);

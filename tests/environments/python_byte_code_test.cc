@@ -201,7 +201,8 @@ TEST_F(PythonSourcesTest, OfEditablePackagesAreNotImportedByTheRunner) {
         "    @staticmethod\n"
         "    def find_spec(name, path=None, target=None):\n"
         "        if name == 'plug':\n"
-        "            return importlib.util.spec_from_file_location(name, '/work/plugins/plug.py')\n"
+        "            return importlib.util.spec_from_file_location(name, '/work' "
+        "'/plugins/plug.py')\n"
         "sys.meta_path.append(Finder)\n");
   Write(SitePackages() + "/_editable.pth", "import _editable\n");
   const std::map<std::string, std::string> files = {
