@@ -134,7 +134,7 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
                    {"--", parts.bwrap_path, "--unshare-user", "--unshare-all", "--as-pid-1",
                     "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
                     "--hostname", "taskmint", "--uid", "1000", "--gid", "1000"});
-  if (parts.can_disable_userns) arguments.push_back("--disable-userns");
+  if (parts.can_disable_userns) arguments.emplace_back("--disable-userns");
   TASKMINT_ASSIGN_OR_RETURN(UniqueFd seccomp, Reopen(parts.seccomp));
   arguments.insert(arguments.end(), {"--seccomp", std::to_string(seccomp.get())});
   start.request.kept_fds.push_back(seccomp.get());

@@ -66,7 +66,7 @@ class AgentLineProcess final : public LineProcess {
     const StopEvent stopped(std::move(stop));
     while (true) {
       const size_t newline = buffer_.find('\n', searched_);
-      if (newline != std::string::npos && newline <= kLineBytesMax) {
+      if (newline <= kLineBytesMax) {  // npos is more
         std::string line = buffer_.substr(0, newline);
         buffer_.erase(0, newline + 1);
         searched_ = 0;

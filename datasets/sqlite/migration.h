@@ -15,7 +15,7 @@ namespace taskmint::datasets::sqlite {
 struct FormatVersion {
   int major = 0;
   int minor = 0;
-  auto operator<=>(const FormatVersion&) const = default;
+  auto operator<=>(const FormatVersion&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 // A step that brings the file to `to`.

@@ -273,7 +273,7 @@ std::string DrawPath(const std::string& model, const Vocabulary& vocabulary,
   const auto word = [&] { return vocabulary.words[random.Below(vocabulary.words.size())]; };
   while (true) {
     const std::string stem = word() + "_" + word() + (random.Below(2) == 0 ? "_" + word() : "");
-    const std::string path = folder + (suffix ? stem + "_test.py" : "test_" + stem + ".py");
+    std::string path = folder + (suffix ? stem + "_test.py" : "test_" + stem + ".py");
     if (!overlay.Contains(path) && !taken.contains(path)) return path;
   }
 }
