@@ -127,10 +127,20 @@ WHERE c.state = 3 AND NOT EXISTS (
                                          (o.run = c.run AND o.position > c.position)))));
 )sql";
 
+// Jobs that were submitted to a server: with their bundles they can be gone on with.
+constexpr const char* kVersion1_2 = R"sql(
+CREATE TABLE submissions(
+  id TEXT PRIMARY KEY,
+  created_ms INTEGER NOT NULL,
+  record BLOB NOT NULL
+) STRICT;
+)sql";
+
 }  // namespace
 
 const std::vector<sqlite::Migration>& StoreMigrations() {
-  static const auto* const migrations = new std::vector<sqlite::Migration>{{{1, 0}, kVersion1}};
+  static const auto* const migrations =
+      new std::vector<sqlite::Migration>{{{1, 0}, kVersion1}, {{1, 2}, kVersion1_2}};
   return *migrations;
 }
 

@@ -51,6 +51,8 @@ class SqliteStore final : public Store {
   Result<v1::Candidate> FindById(const std::string& id) override;
   Result<std::vector<StageRow>> Stages(const v1::Candidate& candidate) override;
   Result<std::vector<std::string>> KeptTaskIds(const std::string& where) override;
+  Status PutSubmission(const v1::Submission& submission) override;
+  Result<std::vector<v1::Submission>> Submissions() override;
   Result<std::optional<EnvironmentRow>> FindEnvironment(const std::string& key) override;
   Result<EnvironmentRow> PutEnvironment(const EnvironmentRow& row) override;
   Result<CheckReport> Check() override;

@@ -142,6 +142,11 @@ class Store {
   virtual Result<std::vector<StageRow>> Stages(const v1::Candidate& candidate) = 0;
   virtual Result<std::vector<std::string>> KeptTaskIds(const std::string& where) = 0;
 
+  // Submitted jobs. Put inserts, or replaces the one of the same status.id. Submissions: the latest
+  // first; none in a store of a format before 1.2 that cannot be written.
+  virtual Status PutSubmission(const v1::Submission& submission) = 0;
+  virtual Result<std::vector<v1::Submission>> Submissions() = 0;
+
   virtual Result<std::optional<EnvironmentRow>> FindEnvironment(const std::string& key) = 0;
   // Writes the environment unless one of its key is there, and returns the one that is: of several
   // processes that build one recipe, all use the layers of the first.

@@ -163,6 +163,11 @@ Status SqliteStore::ForEachReference(const std::function<void(const Reference&)>
       visit({job.issues_digest(), false, owner, "issues"});
     }
   }
+  TASKMINT_ASSIGN_OR_RETURN(const auto submissions, Submissions());
+  for (const v1::Submission& submission : submissions) {
+    if (submission.bundle_digest().empty()) continue;
+    visit({submission.bundle_digest(), false, "job " + submission.status().id(), "bundle"});
+  }
   Statement stage = connection->Prepare(
       "SELECT log_digest, stage, runs.id, position FROM stages JOIN runs ON runs.number = run "
       "WHERE log_digest != ''");

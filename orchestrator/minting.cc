@@ -30,8 +30,10 @@ struct OpenedSource {
   std::string run_id;
 };
 
-Result<OpenedSource> OpenSource(environments::ImportedSource source, const v1::Job& job) {
+Result<OpenedSource> OpenSource(environments::ImportedSource source, const std::string& name,
+                                const v1::Job& job) {
   OpenedSource opened;
+  if (!name.empty()) source.name = name;
   TASKMINT_ASSIGN_OR_RETURN(opened.repository, GitRepository::Open(source.repository_path));
   TASKMINT_ASSIGN_OR_RETURN(std::string head, opened.repository->Head());
   opened.job = job;
@@ -59,7 +61,7 @@ Result<OpenedSource> ImportAndOpen(datasets::Store& store, sandbox::SandboxHost&
   const std::string folder =
       fs::absolute(fs::path(store.cache_folder()) / "sources" / Sha256Hex(source)).string();
   if (auto earlier = environments::FindImported(source, folder)) {
-    Result<OpenedSource> opened = OpenSource(*std::move(earlier), job);
+    Result<OpenedSource> opened = OpenSource(*std::move(earlier), request.source_name, job);
     if (opened.ok()) {
       TASKMINT_ASSIGN_OR_RETURN(const bool unfinished,
                                 IsUnfinished(store, opened->run_id, request.tasks_max));
@@ -69,7 +71,7 @@ Result<OpenedSource> ImportAndOpen(datasets::Store& store, sandbox::SandboxHost&
   TASKMINT_ASSIGN_OR_RETURN(environments::ImportedSource imported,
                             environments::ImportSource(sandboxes, source, folder, stop));
   if (!imported.warning.empty()) listener.OnNotice(imported.name, imported.warning);
-  return OpenSource(std::move(imported), job);
+  return OpenSource(std::move(imported), request.source_name, job);
 }
 
 Result<const LanguageDriver*> DetectDriver(GitRepository& repository, const v1::Job& job) {

@@ -24,6 +24,8 @@ struct MintRequest {
   std::string issues_text;
   int64_t tasks_max = 0;
   int64_t jobs = 1;
+  // Portable name of the source instead of the one found out; empty: that one.
+  std::string source_name = {};
 };
 
 // How a run stands.

@@ -1,0 +1,139 @@
+#include "orchestrator/serving/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "orchestrator/serving/call.h"
+#include "orchestrator/serving/episode_service.h"
+#include "orchestrator/serving/job_service.h"
+#include "orchestrator/serving/task_service.h"
+#include "orchestrator/serving/task_shelf.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+constexpr int64_t kStopMs = 5'000;
+
+std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const AccessRules& access) {
+  if (!access.tls()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options(
+      access.tls_client_authority.empty()
+          ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+          : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_key_cert_pairs.push_back({access.tls_key, access.tls_certificate});
+  options.pem_root_certs = access.tls_client_authority;
+  return grpc::SslServerCredentials(options);
+}
+
+// Episodes and connections take descriptors by the thousand.
+void RaiseOpenFilesLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::string AddressWithPort(const std::string& address, int port) {
+  if (address.starts_with("unix:")) return address;
+  return address.substr(0, address.rfind(':') + 1) + std::to_string(port);
+}
+
+class GrpcServer final : public Server {
+ public:
+  GrpcServer(datasets::Store& store, sandbox::SandboxHost& sandboxes, const Clock& clock,
+             ServerSettings settings, std::unique_ptr<JobDesk> jobs)
+      : settings_(std::move(settings)),
+        jobs_(std::move(jobs)),
+        episodes_(store, sandboxes, clock, settings_.episodes),
+        shelf_(store, clock),
+        task_server_(store, sandboxes, shelf_, rules(), settings_.gradings_max),
+        job_server_(*jobs_, rules()),
+        episode_server_(episodes_, rules()) {}
+  ~GrpcServer() override { Stop(kStopMs); }
+
+  Status Listen() {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort(settings_.address.text, CredentialsOf(settings_.access), &port);
+    builder.RegisterService(&task_server_);
+    builder.RegisterService(&job_server_);
+    builder.RegisterService(&episode_server_);
+    builder.SetMaxReceiveMessageSize(static_cast<int>(settings_.message_bytes_max));
+    builder.SetMaxSendMessageSize(-1);
+    // Two servers on one port would share its calls.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+    grpc::ResourceQuota quota("taskmint");
+    quota.SetMaxThreads(static_cast<int>(settings_.calls_max));
+    builder.SetResourceQuota(quota);
+    server_ = builder.BuildAndStart();
+    const bool named = settings_.address.text.starts_with("unix:");
+    if (server_ == nullptr || (port == 0 && !named)) {
+      server_.reset();
+      return {Code::kUnavailable, Boundary::kConfig,
+              "cannot listen on " + settings_.address.text +
+                  ": is another server there, is the address this machine's" +
+                  (settings_.access.tls() ? ", and are certificate and key PEM that match?" : "?")};
+    }
+    address_ = AddressWithPort(settings_.address.text, port);
+    return OkStatus();
+  }
+
+  const std::string& address() const override { return address_; }
+
+  void Stop(int64_t grace_ms) override {
+    if (server_ == nullptr) return;
+    server_->GetHealthCheckService()->SetServingStatus(false);
+    // What waits, for a job's events or a test run, is not waited for.
+    const std::jthread stopper([this, grace_ms](std::stop_token stop) {
+      std::mutex mutex;
+      std::unique_lock lock(mutex);
+      std::condition_variable_any never;
+      never.wait_for(lock, stop, std::chrono::milliseconds(grace_ms), [] { return false; });
+      cancellations_.StopAll();
+    });
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms) +
+                      std::chrono::milliseconds(500));
+    server_->Wait();
+    server_.reset();
+  }
+
+ private:
+  CallRules rules() { return {settings_.access, cancellations_}; }
+
+  const ServerSettings settings_;
+  CancellationWatch cancellations_;
+  std::unique_ptr<JobDesk> jobs_;
+  EpisodeDesk episodes_;
+  TaskShelf shelf_;
+  TaskServer task_server_;
+  JobServer job_server_;
+  EpisodeServer episode_server_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::Start(datasets::Store& store,
+                                              sandbox::SandboxHost& sandboxes, const Clock& clock,
+                                              ServerSettings settings) {
+  RaiseOpenFilesLimit();
+  TASKMINT_ASSIGN_OR_RETURN(std::unique_ptr<JobDesk> jobs,
+                            JobDesk::Open(store, sandboxes, clock, settings.jobs));
+  auto server =
+      std::make_unique<GrpcServer>(store, sandboxes, clock, std::move(settings), std::move(jobs));
+  TASKMINT_RETURN_IF_ERROR(server->Listen());
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace taskmint::orchestrator

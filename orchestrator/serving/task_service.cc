@@ -1,0 +1,138 @@
+#include "orchestrator/serving/task_service.h"
+
+#include <charconv>
+
+#include "orchestrator/regrade.h"
+#include "orchestrator/serving/public_task.h"
+#include "orchestrator/serving/slots.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+// Clients that set no limit of their own refuse messages of more than 4 MiB.
+constexpr size_t kListBytesMax = 3'500'000;
+
+Status NoPage(const std::string& token) {
+  return {Code::kInvalidArgument, Boundary::kConfig,
+          "page_token '" + token.substr(0, 40) + "' is none of this server's"};
+}
+
+Result<size_t> PageBegin(const std::string& token) {
+  if (token.empty()) return size_t{0};
+  size_t begin = 0;
+  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), begin);
+  if (error != std::errc() || end != token.data() + token.size()) return NoPage(token);
+  return begin;
+}
+
+void FillRow(const datasets::ListRow& row, v1::TaskRow& filled) {
+  filled.set_id(row.id);
+  filled.set_category(row.category);
+  filled.set_language(row.language);
+  filled.set_source(row.source);
+  filled.set_kept(row.kept);
+  filled.set_reason(row.reason);
+}
+
+Status FillPage(const std::vector<datasets::ListRow>& rows, const v1::ListRequest& request,
+                v1::ListResponse& response) {
+  TASKMINT_ASSIGN_OR_RETURN(size_t at, PageBegin(request.page_token()));
+  if (request.page_size() < 0) {
+    return Status(Code::kInvalidArgument, Boundary::kConfig, "page_size is negative");
+  }
+  const auto rows_max = static_cast<size_t>(request.page_size());
+  size_t bytes = 0;
+  for (size_t begin = at; at < rows.size() && (rows_max == 0 || at - begin < rows_max); ++at) {
+    v1::TaskRow& row = *response.add_tasks();
+    FillRow(rows[at], row);
+    bytes += row.ByteSizeLong() + 8;
+    if (bytes > kListBytesMax && at > begin) {
+      response.mutable_tasks()->RemoveLast();
+      break;
+    }
+  }
+  if (at < rows.size()) response.set_next_page_token(std::to_string(at));
+  return OkStatus();
+}
+
+Result<ProposedSolution> SolutionOf(const v1::VerifyRequest& request) {
+  using Kind = ProposedSolution::Kind;
+  if (request.has_patch()) return ProposedSolution{Kind::kPatch, request.patch()};
+  if (request.has_gold() && request.gold()) return ProposedSolution{Kind::kGold, ""};
+  if (request.has_null() && request.null()) return ProposedSolution{Kind::kNull, ""};
+  return Status(Code::kInvalidArgument, Boundary::kConfig,
+                "no solution: set patch to a unified diff, or gold or null to true");
+}
+
+}  // namespace
+
+grpc::Status TaskServer::Get(grpc::ServerContext* context, const v1::GetRequest* request,
+                             v1::GetResponse* response) {
+  const Call call(rules_, context);
+  if (!call.admission().ok()) return call.admission();
+  if (request->reveal()) {
+    if (!call.may_reveal()) {
+      return {grpc::StatusCode::PERMISSION_DENIED,
+              "solutions, hidden tests and verifiers are shown to bearers of the token in the "
+              "server's --reveal-token-file only"};
+    }
+    return call.End(Reveal(request->id(), *response));
+  }
+  const auto task = shelf_.FindPublic(request->id());
+  if (!task.ok()) return call.End(task.status());
+  *response->mutable_task() = **task;
+  return grpc::Status::OK;
+}
+
+Status TaskServer::Reveal(const std::string& id, v1::GetResponse& response) {
+  TASKMINT_ASSIGN_OR_RETURN(const TaskShelf::Entry kept, shelf_.Find(id));
+  const v1::Task& task = kept->task();
+  *response.mutable_task() = task;
+  *response.mutable_evidence() = kept->evidence();
+  TASKMINT_ASSIGN_OR_RETURN(*response.mutable_gold_patch(),
+                            store_.blobs().Get(task.solution().patch_digest()));
+  TASKMINT_ASSIGN_OR_RETURN(const FileTree overlay,
+                            store_.blobs().GetTree(task.verifier().tests().overlay_digest()));
+  for (const auto& [path, entry] : overlay.files()) {
+    v1::HiddenFile& file = *response.add_hidden_files();
+    file.set_path(path);
+    file.set_content(*entry.content);
+  }
+  return OkStatus();
+}
+
+grpc::Status TaskServer::List(grpc::ServerContext* context, const v1::ListRequest* request,
+                              v1::ListResponse* response) {
+  using Which = datasets::Store::Which;
+  const Call call(rules_, context);
+  if (!call.admission().ok()) return call.admission();
+  const auto rows =
+      store_.List(request->include_rejected() ? Which::kAll : Which::kKept, request->where());
+  if (!rows.ok()) return call.End(rows.status());
+  return call.End(FillPage(*rows, *request, *response));
+}
+
+grpc::Status TaskServer::Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
+                                v1::VerifyResponse* response) {
+  Call call(rules_, context);
+  if (!call.admission().ok()) return call.admission();
+  const auto solution = SolutionOf(*request);
+  if (!solution.ok()) return call.End(solution.status());
+  const Slot slot(gradings_, gradings_max_);
+  if (!slot.taken()) {
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+            std::to_string(gradings_max_) +
+                " gradings are running, as many as this server does at once: try again in a "
+                "second"};
+  }
+  const auto kept = shelf_.Find(request->id());
+  if (!kept.ok()) return call.End(kept.status());
+  const auto graded = GradeSolution(store_, sandboxes_, **kept, *solution, call.stop());
+  if (!graded.ok()) return call.End(graded.status());
+  const v1::Verdict& verdict = graded->verdict;
+  if (verdict.state() != v1::Verdict::STATE_NO_VERDICT) response->set_score(verdict.score());
+  *response->mutable_verdict() = call.may_reveal() ? verdict : PublicVerdict(verdict);
+  return grpc::Status::OK;
+}
+
+}  // namespace taskmint::orchestrator

@@ -1,0 +1,46 @@
+// TaskService on a store; see proto/services.proto.
+#ifndef TASKMINT_ORCHESTRATOR_SERVING_TASK_SERVICE_H_
+#define TASKMINT_ORCHESTRATOR_SERVING_TASK_SERVICE_H_
+
+#include <atomic>
+
+#include "datasets/store.h"
+#include "orchestrator/serving/call.h"
+#include "orchestrator/serving/task_shelf.h"
+#include "proto/services.grpc.pb.h"
+#include "sandbox/sandbox.h"
+
+namespace taskmint::orchestrator {
+
+class TaskServer final : public v1::TaskService::Service {
+ public:
+  // At most `gradings_max` calls of Verify at once; more are RESOURCE_EXHAUSTED.
+  TaskServer(datasets::Store& store, sandbox::SandboxHost& sandboxes, TaskShelf& shelf,
+             const CallRules& rules, int64_t gradings_max)
+      : store_(store),
+        sandboxes_(sandboxes),
+        shelf_(shelf),
+        rules_(rules),
+        gradings_max_(gradings_max) {}
+
+  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request,
+                   v1::GetResponse* response) override;
+  grpc::Status List(grpc::ServerContext* context, const v1::ListRequest* request,
+                    v1::ListResponse* response) override;
+  grpc::Status Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
+                      v1::VerifyResponse* response) override;
+
+ private:
+  Status Reveal(const std::string& id, v1::GetResponse& response);
+
+  datasets::Store& store_;
+  sandbox::SandboxHost& sandboxes_;
+  TaskShelf& shelf_;
+  const CallRules rules_;
+  const int64_t gradings_max_;
+  std::atomic<int64_t> gradings_ = 0;
+};
+
+}  // namespace taskmint::orchestrator
+
+#endif  // TASKMINT_ORCHESTRATOR_SERVING_TASK_SERVICE_H_
