@@ -12,7 +12,7 @@
 #include "orchestrator/serving/episode_service.h"
 #include "orchestrator/serving/job_service.h"
 #include "orchestrator/serving/task_service.h"
-#include "orchestrator/serving/task_shelf.h"
+#include "orchestrator/serving/served_tasks.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -50,8 +50,8 @@ class GrpcServer final : public Server {
       : settings_(std::move(settings)),
         jobs_(std::move(jobs)),
         episodes_(store, sandboxes, clock, settings_.episodes),
-        shelf_(store, clock),
-        task_server_(store, sandboxes, shelf_, rules(), settings_.gradings_max),
+        served_(store, clock),
+        task_server_(store, sandboxes, served_, rules(), settings_.gradings_max),
         job_server_(*jobs_, rules()),
         episode_server_(episodes_, rules()) {}
   ~GrpcServer() override { Stop(kStopMs); }
@@ -114,7 +114,7 @@ class GrpcServer final : public Server {
   CancellationWatch cancellations_;
   std::unique_ptr<JobDesk> jobs_;
   EpisodeDesk episodes_;
-  TaskShelf shelf_;
+  ServedTasks served_;
   TaskServer task_server_;
   JobServer job_server_;
   EpisodeServer episode_server_;

@@ -78,14 +78,14 @@ grpc::Status TaskServer::Get(grpc::ServerContext* context, const v1::GetRequest*
     }
     return call.End(Reveal(request->id(), *response));
   }
-  const auto task = shelf_.FindPublic(request->id());
+  const auto task = served_.FindPublic(request->id());
   if (!task.ok()) return call.End(task.status());
   *response->mutable_task() = **task;
   return grpc::Status::OK;
 }
 
 Status TaskServer::Reveal(const std::string& id, v1::GetResponse& response) {
-  TASKMINT_ASSIGN_OR_RETURN(const TaskShelf::Entry kept, shelf_.Find(id));
+  TASKMINT_ASSIGN_OR_RETURN(const ServedTasks::Entry kept, served_.Find(id));
   const v1::Task& task = kept->task();
   *response.mutable_task() = task;
   *response.mutable_evidence() = kept->evidence();
@@ -125,7 +125,7 @@ grpc::Status TaskServer::Verify(grpc::ServerContext* context, const v1::VerifyRe
                 " gradings are running, as many as this server does at once: try again in a "
                 "second"};
   }
-  const auto kept = shelf_.Find(request->id());
+  const auto kept = served_.Find(request->id());
   if (!kept.ok()) return call.End(kept.status());
   const auto graded = GradeSolution(store_, sandboxes_, **kept, *solution, call.stop());
   if (!graded.ok()) return call.End(graded.status());

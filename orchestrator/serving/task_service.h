@@ -6,7 +6,7 @@
 
 #include "datasets/store.h"
 #include "orchestrator/serving/call.h"
-#include "orchestrator/serving/task_shelf.h"
+#include "orchestrator/serving/served_tasks.h"
 #include "proto/services.grpc.pb.h"
 #include "sandbox/sandbox.h"
 
@@ -15,11 +15,11 @@ namespace taskmint::orchestrator {
 class TaskServer final : public v1::TaskService::Service {
  public:
   // At most `gradings_max` calls of Verify at once; more are RESOURCE_EXHAUSTED.
-  TaskServer(datasets::Store& store, sandbox::SandboxHost& sandboxes, TaskShelf& shelf,
+  TaskServer(datasets::Store& store, sandbox::SandboxHost& sandboxes, ServedTasks& served,
              const CallRules& rules, int64_t gradings_max)
       : store_(store),
         sandboxes_(sandboxes),
-        shelf_(shelf),
+        served_(served),
         rules_(rules),
         gradings_max_(gradings_max) {}
 
@@ -35,7 +35,7 @@ class TaskServer final : public v1::TaskService::Service {
 
   datasets::Store& store_;
   sandbox::SandboxHost& sandboxes_;
-  TaskShelf& shelf_;
+  ServedTasks& served_;
   const CallRules rules_;
   const int64_t gradings_max_;
   std::atomic<int64_t> gradings_ = 0;

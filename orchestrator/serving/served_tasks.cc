@@ -1,4 +1,4 @@
-#include "orchestrator/serving/task_shelf.h"
+#include "orchestrator/serving/served_tasks.h"
 
 #include "orchestrator/regrade.h"
 #include "orchestrator/serving/public_task.h"
@@ -11,7 +11,7 @@ constexpr size_t kPlacesMax = 4'096;
 
 }  // namespace
 
-Result<TaskShelf::Place> TaskShelf::Read(const std::string& id) {
+Result<ServedTasks::Place> ServedTasks::Read(const std::string& id) {
   const int64_t now_ms = clock_.MonotonicMs();
   {
     const std::lock_guard lock(mutex_);
@@ -38,12 +38,12 @@ Result<TaskShelf::Place> TaskShelf::Read(const std::string& id) {
   return place;
 }
 
-Result<TaskShelf::Entry> TaskShelf::Find(const std::string& id) {
+Result<ServedTasks::Entry> ServedTasks::Find(const std::string& id) {
   TASKMINT_ASSIGN_OR_RETURN(const Place place, Read(id));
   return place.candidate;
 }
 
-Result<TaskShelf::PublicEntry> TaskShelf::FindPublic(const std::string& id) {
+Result<ServedTasks::PublicEntry> ServedTasks::FindPublic(const std::string& id) {
   TASKMINT_ASSIGN_OR_RETURN(const Place place, Read(id));
   return place.task;
 }

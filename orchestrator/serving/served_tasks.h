@@ -1,6 +1,6 @@
 // Kept tasks as clients ask for them, remembered for a moment.
-#ifndef TASKMINT_ORCHESTRATOR_SERVING_TASK_SHELF_H_
-#define TASKMINT_ORCHESTRATOR_SERVING_TASK_SHELF_H_
+#ifndef TASKMINT_ORCHESTRATOR_SERVING_SERVED_TASKS_H_
+#define TASKMINT_ORCHESTRATOR_SERVING_SERVED_TASKS_H_
 
 #include <cstdint>
 #include <list>
@@ -18,9 +18,9 @@ namespace taskmint::orchestrator {
 
 // Reads tasks from a store and keeps the latest few thousand for two seconds each: trainers ask for
 // the same ones by the thousand, and a task changes only when another run begins. Thread-safe.
-class TaskShelf {
+class ServedTasks {
  public:
-  TaskShelf(datasets::Store& store, const Clock& clock) : store_(store), clock_(clock) {}
+  ServedTasks(datasets::Store& store, const Clock& clock) : store_(store), clock_(clock) {}
 
   // A kept task with its evidence, by id or a prefix of at least 6 digits. Errors as FindKept.
   using Entry = std::shared_ptr<const v1::Candidate>;
@@ -47,4 +47,4 @@ class TaskShelf {
 
 }  // namespace taskmint::orchestrator
 
-#endif  // TASKMINT_ORCHESTRATOR_SERVING_TASK_SHELF_H_
+#endif  // TASKMINT_ORCHESTRATOR_SERVING_SERVED_TASKS_H_
