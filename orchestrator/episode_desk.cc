@@ -363,7 +363,7 @@ Result<v1::Trajectory> EpisodeDesk::Grade(const std::string& episode_id, std::st
 }
 
 Status EpisodeDesk::Close(const std::string& episode_id) {
-  TASKMINT_ASSIGN_OR_RETURN(const SeatPointer seat, impl_->Find(episode_id));
+  TASKMINT_ASSIGN_OR_RETURN(const Impl::SeatPointer seat, impl_->Find(episode_id));
   {
     const std::lock_guard lock(impl_->mutex_);
     impl_->Forget(episode_id, "it was closed");
@@ -373,7 +373,7 @@ Status EpisodeDesk::Close(const std::string& episode_id) {
 }
 
 Status EpisodeDesk::Touch(const std::string& episode_id) {
-  TASKMINT_ASSIGN_OR_RETURN(const SeatPointer seat, impl_->Find(episode_id));
+  TASKMINT_ASSIGN_OR_RETURN(const Impl::SeatPointer seat, impl_->Find(episode_id));
   const std::lock_guard lock(impl_->mutex_);
   seat->used_ms = impl_->clock_.MonotonicMs();
   return OkStatus();
