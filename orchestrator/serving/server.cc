@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 
 #include "orchestrator/serving/call.h"
 #include "orchestrator/serving/episode_service.h"
@@ -128,6 +129,8 @@ Result<std::unique_ptr<Server>> Server::Start(datasets::Store& store,
                                               sandbox::SandboxHost& sandboxes, const Clock& clock,
                                               ServerSettings settings) {
   RaiseOpenFilesLimit();
+  // Every refused handshake would be a line on standard error.
+  setenv("GRPC_VERBOSITY", "NONE", 0);
   TASKMINT_ASSIGN_OR_RETURN(std::unique_ptr<JobDesk> jobs,
                             JobDesk::Open(store, sandboxes, clock, settings.jobs));
   auto server =

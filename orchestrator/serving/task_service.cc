@@ -55,7 +55,7 @@ Status FillPage(const std::vector<datasets::ListRow>& rows, const v1::ListReques
   return OkStatus();
 }
 
-Result<ProposedSolution> SolutionOf(const v1::VerifyRequest& request) {
+Result<ProposedSolution> SolutionAsked(const v1::VerifyRequest& request) {
   using Kind = ProposedSolution::Kind;
   if (request.has_patch()) return ProposedSolution{Kind::kPatch, request.patch()};
   if (request.has_gold() && request.gold()) return ProposedSolution{Kind::kGold, ""};
@@ -116,7 +116,7 @@ grpc::Status TaskServer::Verify(grpc::ServerContext* context, const v1::VerifyRe
                                 v1::VerifyResponse* response) {
   Call call(rules_, context);
   if (!call.admission().ok()) return call.admission();
-  const auto solution = SolutionOf(*request);
+  const auto solution = SolutionAsked(*request);
   if (!solution.ok()) return call.End(solution.status());
   const Slot slot(gradings_, gradings_max_);
   if (!slot.taken()) {

@@ -20,6 +20,7 @@ class ToyStore {
   ToyStore() {
     namespace fs = std::filesystem;
     fs::copy(TASKMINT_TOY_STORE "/store", path(), fs::copy_options::recursive);
+    fs::remove_all(path() + "/cache");  // a copy of it would not be trusted
   }
   std::string path() const { return folder_.path() + "/store"; }
   static std::string repository() { return TASKMINT_TOY_STORE "/toy"; }

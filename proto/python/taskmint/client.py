@@ -57,7 +57,7 @@ class Client:
         return self._tasks.Get(messages.GetRequest(id=task_id), **self._call).task
 
     def reveal(self, task_id: str):
-        """A task with all of them: task, gold_patch, hidden_files, evidence. Needs the right token."""
+        """The task with all of them: gold_patch, hidden_files, evidence. Needs the right token."""
         return self._tasks.Get(messages.GetRequest(id=task_id, reveal=True), **self._call)
 
     def verify(self, task_id: str, solution: bytes | str) -> Grade:
@@ -139,12 +139,15 @@ class Episode:
 
 
 def submit_requests(source: str, options: dict):
-    """The messages of a Submit call."""
+    """The messages of a Submit call. What is wrong with the source is raised here, not by gRPC."""
     if "://" in source:
-        yield messages.SubmitRequest(request=SynthRequest(url=source, **options))
-        return
+        return iter([messages.SubmitRequest(request=SynthRequest(url=source, **options))])
     name, bundle = bundle_of(source)
-    options.setdefault("name", name)
-    yield messages.SubmitRequest(request=SynthRequest(**options))
-    for begin in range(0, len(bundle), CHUNK_BYTES):
-        yield messages.SubmitRequest(bundle_chunk=bundle[begin:begin + CHUNK_BYTES])
+    request = SynthRequest(**{"name": name, **options})
+
+    def parts():
+        yield messages.SubmitRequest(request=request)
+        for begin in range(0, len(bundle), CHUNK_BYTES):
+            yield messages.SubmitRequest(bundle_chunk=bundle[begin:begin + CHUNK_BYTES])
+
+    return parts()

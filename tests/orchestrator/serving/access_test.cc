@@ -11,8 +11,8 @@ namespace taskmint::orchestrator {
 namespace {
 
 TEST(ListenAddressTest, TellsLoopbackFromTheRest) {
-  for (const char* own : {"127.0.0.1:7070", "127.8.9.1:1", "localhost:0", "[::1]:7070",
-                          "unix:/run/taskmint.sock"}) {
+  for (const char* own :
+       {"127.0.0.1:7070", "127.8.9.1:1", "localhost:0", "[::1]:7070", "unix:/run/taskmint.sock"}) {
     const auto address = ParseListenAddress(own);
     ASSERT_TRUE(address.ok()) << own;
     EXPECT_TRUE(address->loopback) << own;
@@ -82,8 +82,8 @@ TEST_F(AccessTest, ATokenAdmitsAndTheOtherReveals) {
   EXPECT_FALSE(JudgeCaller(rules, "Bearer ").may_reveal);
   rules.token = "aaaaaaaaaaaaaaaaaaaa";
   rules.reveal_token = "bbbbbbbbbbbbbbbbbbbb";
-  for (const std::string& wrong : {std::string(), "aaaaaaaaaaaaaaaaaaaa", "Bearer a",
-                                   "Bearer aaaaaaaaaaaaaaaaaaaaa", "bearer aaaaaaaaaaaaaaaaaaaa"}) {
+  for (const char* wrong : {"", "aaaaaaaaaaaaaaaaaaaa", "Bearer a", "Bearer aaaaaaaaaaaaaaaaaaaaa",
+                            "bearer aaaaaaaaaaaaaaaaaaaa"}) {
     EXPECT_FALSE(JudgeCaller(rules, wrong).admitted) << wrong;
   }
   EXPECT_TRUE(JudgeCaller(rules, "Bearer aaaaaaaaaaaaaaaaaaaa").admitted);

@@ -1,4 +1,6 @@
 // A real server on loopback, spoken to by generated stubs.
+#include "orchestrator/serving/server.h"
+
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -8,7 +10,6 @@
 #include <sstream>
 #include <thread>
 
-#include "orchestrator/serving/server.h"
 #include "proto/services.grpc.pb.h"
 #include "tests/orchestrator/toy_store.h"
 
@@ -69,7 +70,7 @@ class ServerTest : public testing::Test {
     return episodes_->Open(&context, request, response);
   }
   grpc::Status CallTool(const std::string& episode, const std::string& tool, const json& arguments,
-                    v1::CallToolResponse* response, grpc::ClientContext* context = nullptr) {
+                        v1::CallToolResponse* response, grpc::ClientContext* context = nullptr) {
     grpc::ClientContext own;
     v1::CallToolRequest request;
     request.set_episode_id(episode);
@@ -196,11 +197,11 @@ TEST_F(ServerTest, AnEpisodeIsPlayedAndGraded) {
   EXPECT_NE(seen.observation().find("toy"), std::string::npos);
   EXPECT_TRUE(seen.failed());
   ASSERT_TRUE(CallTool(opened.episode_id(), "bash",
-                   {{"command", "cat > /tmp/p && git apply /tmp/p || patch -p1 < /tmp/p"}}, &seen)
+                       {{"command", "cat > /tmp/p && git apply /tmp/p || patch -p1 < /tmp/p"}},
+                       &seen)
                   .ok());
-  const std::string apply =
-      "cat > /tmp/fix.diff <<'END_OF_PATCH'\n" + revealed.gold_patch() +
-      "END_OF_PATCH\ngit apply /tmp/fix.diff";
+  const std::string apply = "cat > /tmp/fix.diff <<'END_OF_PATCH'\n" + revealed.gold_patch() +
+                            "END_OF_PATCH\ngit apply /tmp/fix.diff";
   ASSERT_TRUE(CallTool(opened.episode_id(), "bash", {{"command", apply}}, &seen).ok());
   EXPECT_FALSE(seen.failed()) << seen.observation();
   ASSERT_TRUE(CallTool(opened.episode_id(), "submit", json::object(), &seen).ok());
@@ -240,8 +241,8 @@ TEST_F(ServerTest, ADeadlineReachesTheCommandAndTheEpisodeGoesOn) {
   v1::CallToolResponse seen;
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(1));
-  EXPECT_EQ(CallTool(opened.episode_id(), "bash", {{"command", "touch /tmp/began; sleep 300"}}, &seen,
-                 &context)
+  EXPECT_EQ(CallTool(opened.episode_id(), "bash", {{"command", "touch /tmp/began; sleep 300"}},
+                     &seen, &context)
                 .error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   // The command is ended by then; another call does not find it running.
@@ -339,9 +340,8 @@ TEST_F(ServerTest, AServersOwnFilesAndOtherUrlsAreNotOpened) {
   settings_.jobs.allowed_urls = {"https://example.org/team"};
   Start();
   v1::JobStatus status;
-  for (const std::string& url :
-       {ToyStore::repository(), "file://" + ToyStore::repository(),
-        std::string("https://example.org/other.git")}) {
+  for (const std::string& url : {ToyStore::repository(), "file://" + ToyStore::repository(),
+                                 std::string("https://example.org/other.git")}) {
     v1::SynthRequest request;
     request.set_url(url);
     EXPECT_EQ(Submit(request, "", &status).error_code(), grpc::StatusCode::PERMISSION_DENIED)

@@ -1,0 +1,166 @@
+"""The Python client, from its wheel, against a real server: client_test.py TASKMINT TOY_STORE WHEEL WHEELS.
+
+Runs itself again in a virtual environment that holds the wheel and what it needs.
+"""
+
+import asyncio
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+TASKMINT, TOY_STORE, WHEEL, WHEELS = (os.environ.get("CLIENT_TEST", "") or "\n\n\n").split("\n")
+REVEAL = "a-token-that-reveals-all"
+
+
+def enter_environment(arguments: list) -> None:
+    """Makes the environment and replaces this process."""
+    folder = tempfile.mkdtemp(prefix="taskmint-client-")
+    python = os.path.join(folder, "venv", "bin", "python")
+    subprocess.run([sys.executable, "-m", "venv", os.path.join(folder, "venv")], check=True)
+    subprocess.run([python, "-m", "pip", "--disable-pip-version-check", "install", "-q",
+                    "--no-index", "--find-links", arguments[3], arguments[2]], check=True)
+    code = subprocess.run([python, __file__], check=False,
+                          env={**os.environ, "CLIENT_TEST": "\n".join(arguments)}).returncode
+    shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(code)
+
+
+class ClientTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        store = os.path.join(cls.folder.name, "store")
+        shutil.copytree(os.path.join(TOY_STORE, "store"), store,
+                        ignore=shutil.ignore_patterns("cache"))
+        token = pathlib.Path(cls.folder.name, "token")
+        token.write_text(REVEAL)
+        cls.server = subprocess.Popen(
+            [TASKMINT, "serve", "--listen", "127.0.0.1:0", "--store", store,
+             "--reveal-token-file", str(token)], stdout=subprocess.PIPE, text=True)
+        line = cls.server.stdout.readline()
+        cls.address = line.split(" on ")[1].split()[0]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.terminate()
+        code = cls.server.wait(60)
+        cls.server.stdout.close()
+        cls.folder.cleanup()
+        assert code == 0, f"the server ended with {code}"
+
+    def test_an_episode_is_solved_and_graded(self):
+        with taskmint.Client(self.address, token=REVEAL) as client:
+            task_id = client.tasks()[0].id
+            patch = client.reveal(task_id).gold_patch.decode()
+            with client.open(task_id, actor="client_test") as episode:
+                self.assertTrue(episode.task.prompt.text)
+                self.assertFalse(episode.task.HasField("solution"))
+                seen = episode.call("bash", command="ls; exit 3")
+                self.assertIn("toy", seen.observation)
+                self.assertTrue(seen.failed)
+                applied = episode.call(
+                    "bash", command=f"cat > /tmp/a.diff <<'END'\n{patch}END\ngit apply /tmp/a.diff")
+                self.assertFalse(applied.failed, applied.observation)
+                self.assertTrue(episode.call("submit").ended)
+                grade = episode.grade()
+                self.assertEqual((grade.reward, grade.verdict), (1.0, "pass"), grade.reason)
+
+    def test_what_a_model_writes_is_an_observation_not_an_error(self):
+        with taskmint.Client(self.address) as client:
+            with client.open(client.tasks()[0].id) as episode:
+                self.assertTrue(episode.call_json("bash", "{not json").failed)
+                self.assertTrue(episode.call("no_such_tool").failed)
+                raw = episode.call("bash", command=r"printf '\377\n'")
+                self.assertIn(b"\xff", raw.raw)
+                self.assertIn("\ufffd", raw.observation)
+
+    def test_a_broken_machine_is_no_number(self):
+        response = taskmint.client.messages.GradeResponse()
+        response.verdict.state = 4
+        grade = taskmint.results.grade_of(response, "reward")
+        self.assertIsNone(grade.reward)
+        self.assertEqual(grade.verdict, "no-verdict")
+
+    def test_errors_are_grpc_errors_with_words(self):
+        with taskmint.Client(self.address) as client:
+            with self.assertRaises(grpc.RpcError) as caught:
+                client.task("ffffffff")
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
+            with self.assertRaises(grpc.RpcError) as caught:
+                client.reveal(client.tasks()[0].id)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.PERMISSION_DENIED)
+            with self.assertRaises(FileNotFoundError):
+                client.submit("/no/such/repository")
+
+    def test_verify_grades_patches(self):
+        with taskmint.Client(self.address) as client:
+            task_id = client.tasks()[0].id
+            self.assertEqual(client.verify(task_id, "null").reward, 0.0)
+            self.assertEqual(client.verify(task_id, b"nonsense").reward, 0.0)
+
+    def test_a_local_repository_is_sent_and_mined(self):
+        with taskmint.Client(self.address) as client:
+            job = client.submit(os.path.join(TOY_STORE, "toy"))
+            last = None
+            for event in client.watch(job.id):
+                last = event.status
+            self.assertEqual(last.state, taskmint.client.JobStatus.STATE_DONE, last.error)
+            self.assertEqual(len(last.tasks), 2)
+            self.assertEqual([known.id for known in client.jobs()].count(job.id), 1)
+
+    def test_many_episodes_at_once(self):
+        rewards = []
+
+        def play():
+            with taskmint.Client(self.address) as client:
+                with client.open(client.tasks()[0].id) as episode:
+                    episode.call("read_file", path="toy/sums.py")
+                    rewards.append(episode.grade().reward)
+
+        threads = [threading.Thread(target=play) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(rewards, [0.0] * 4)
+
+    def test_the_asynchronous_client_does_the_same(self):
+        async def play():
+            async with taskmint.AsyncClient(self.address) as client:
+                rows = await client.tasks()
+                async with await client.open(rows[0].id) as episode:
+                    seen = await episode.call("bash", command="echo hello")
+                    return seen.observation, (await episode.grade()).reward
+
+        observation, reward = asyncio.run(play())
+        self.assertIn("hello", observation)
+        self.assertEqual(reward, 0.0)
+
+    def test_health_and_reflection_answer(self):
+        channel = grpc.insecure_channel(self.address)
+        # HealthCheckResponse{status = SERVING} of the standard service, by hand: its stubs are in
+        # a package of their own.
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        self.assertEqual(check(b""), b"\x08\x01")
+        # ServerReflectionRequest{list_services = ""}.
+        reflect = channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        answer = next(iter(reflect(iter([b"\x3a\x00"]))))
+        self.assertIn(b"taskmint.v1.EpisodeService", answer)
+        channel.close()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 5:
+        enter_environment(sys.argv[1:])
+    import grpc
+    import taskmint
+    import taskmint.client
+    import taskmint.results
+
+    unittest.main(verbosity=2)
