@@ -231,4 +231,8 @@ bool AgentSandbox::HostRanOutOfMemory() {
   return session_->cgroup != nullptr && session_->cgroup->HostRanOutOfMemory();
 }
 
+int64_t AgentSandbox::MemoryKills() {
+  return session_->cgroup != nullptr ? static_cast<int64_t>(session_->cgroup->MemoryKills()) : 0;
+}
+
 }  // namespace taskmint::sandbox

@@ -25,6 +25,7 @@ class AgentSandbox final : public Sandbox {
   Result<FileTree> Collect(std::string_view path, const CollectLimits& limits) override;
   Status KillAll() override;
   bool HostRanOutOfMemory() override;
+  int64_t MemoryKills() override;
 
  private:
   Status Simple(const WireWriter& request, std::string_view what);

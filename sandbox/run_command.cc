@@ -37,9 +37,11 @@ class KeptOutput {
     if (tail_.size() > 2 * tail_max_ + 65536) tail_.erase(0, tail_.size() - tail_max_);
   }
   uint64_t total() const { return total_; }
-  std::string Take() {
+  // What was kept, and how many bytes were not.
+  std::string Take(int64_t* cut_bytes) {
     if (tail_.size() > tail_max_) tail_.erase(0, tail_.size() - tail_max_);
     const uint64_t cut = total_ - head_.size() - tail_.size();
+    *cut_bytes = static_cast<int64_t>(cut);
     if (cut == 0) return head_ + tail_;
     return head_ + "\n[... " + std::to_string(cut) + " bytes cut ...]\n" + tail_;
   }
@@ -109,11 +111,17 @@ class Running {
     memory_kills_ = session_.cgroup != nullptr ? session_.cgroup->MemoryKills() : 0;
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd input, InputFile(command_.input));
     TASKMINT_ASSIGN_OR_RETURN(auto output, MakeOutputPipe(session_));
-    TASKMINT_ASSIGN_OR_RETURN(auto error, MakeOutputPipe(session_));
     output_.fd = std::move(output.first);
-    error_.fd = std::move(error.first);
+    int error_fd = output.second.get();
+    UniqueFd error_end;
+    if (!command_.joined_output) {
+      TASKMINT_ASSIGN_OR_RETURN(auto error, MakeOutputPipe(session_));
+      error_.fd = std::move(error.first);
+      error_end = std::move(error.second);
+      error_fd = error_end.get();
+    }
     started_ms_ = clock_.MonotonicMs();
-    return session_.channel->Send(frame, {input.get(), output.second.get(), error.second.get()});
+    return session_.channel->Send(frame, {input.get(), output.second.get(), error_fd});
   }
 
   Result<CommandResult> Finish() {
@@ -126,8 +134,8 @@ class Running {
     }
     output_.Drain();
     error_.Drain();
-    result_.output = output_.kept.Take();
-    result_.error_output = error_.kept.Take();
+    result_.output = output_.kept.Take(&result_.output_cut_bytes);
+    result_.error_output = error_.kept.Take(&result_.error_output_cut_bytes);
     result_.wall_ms = clock_.MonotonicMs() - started_ms_;
     return std::move(result_);
   }
@@ -197,8 +205,10 @@ class Running {
       session_.Kill();
       return true;
     }
-    const uint64_t output_max =
-        static_cast<uint64_t>(command_.output_bytes_max) * static_cast<uint64_t>(kOutputFactor);
+    const int64_t written_max = command_.written_bytes_max > 0
+                                    ? command_.written_bytes_max
+                                    : command_.output_bytes_max * kOutputFactor;
+    const uint64_t output_max = static_cast<uint64_t>(written_max);
     if (stop_.stopped())
       result_.ending = Ending::kCancelled;
     else if (now_ms - started_ms_ >= command_.wall_ms_max)

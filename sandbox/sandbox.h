@@ -98,8 +98,13 @@ struct Command {
   std::string input;
   int64_t wall_ms_max = 600'000;
   // Standard output and error each; beyond it head and tail are kept and the cut is said, and the
-  // command goes on, unless more than 64 times as much was written (kOutput).
+  // command goes on, unless more than `written_bytes_max` was written (kOutput).
   int64_t output_bytes_max = 1 << 20;
+  // 0: 64 times output_bytes_max.
+  int64_t written_bytes_max = 0;
+  // Standard error goes where standard output goes, so that their order is the one in which they
+  // were written; `error_output` stays empty.
+  bool joined_output = false;
 };
 
 // What a command did. A non-zero exit is a value, not an error.
@@ -109,6 +114,9 @@ struct CommandResult {
   int signal = 0;
   std::string output;
   std::string error_output;
+  // Bytes of either that were left out of it.
+  int64_t output_cut_bytes = 0;
+  int64_t error_output_cut_bytes = 0;
   int64_t wall_ms = 0;
   // User and system time of the command and its children in milliseconds.
   int64_t cpu_ms = 0;
@@ -175,6 +183,10 @@ class Sandbox {
   // Whether the kernel killed a process inside since the last call because the machine, not the
   // sandbox, ran out of memory. False where memory is not limited by a group.
   virtual bool HostRanOutOfMemory() = 0;
+
+  // Processes inside that the kernel killed for want of memory so far, the machine's or the
+  // sandbox's. 0 where memory is not limited by a group.
+  virtual int64_t MemoryKills() { return 0; }
 };
 
 // Opens sandboxes. Thread-safe; one for the whole process.

@@ -188,6 +188,10 @@ class LanguageDriver {
     return FileTree();
   }
 
+  // Variables that whatever runs in an environment of this language finds, PATH among them: those
+  // of test runs and of agents alike. The environment's own go before them.
+  virtual std::map<std::string, std::string> Variables() const { return {}; }
+
   // Opens a sandbox over `environment` with `tree` in it; the runner warms up until the first run.
   virtual Result<std::unique_ptr<TestSession>> OpenSession(
       sandbox::SandboxHost& sandboxes, const v1::RepositoryEnvironment& environment,

@@ -1,4 +1,4 @@
-#include "orchestrator/code_tools.h"
+#include "environments/repository/code_tools.h"
 #include "orchestrator/evidence.h"
 #include "orchestrator/stages/stages.h"
 #include "proto/base/record.h"
@@ -57,7 +57,7 @@ Result<StageOutcome> RunSelect(RunContext& context, v1::Candidate candidate, std
       TreeDigest(proposal.parent_tree));
   task.mutable_verifier()->mutable_tests()->set_overlay_digest(TreeDigest(proposal.overlay));
   task.clear_tools();
-  for (v1::Tool& tool : CodeTools()) *task.add_tools() = std::move(tool);
+  for (v1::Tool& tool : environments::CodeTools()) *task.add_tools() = std::move(tool);
   task.set_id(TaskId(task));
   TASKMINT_ASSIGN_OR_RETURN(const std::string duplicate, context.store.FindDuplicate(candidate));
   if (!duplicate.empty()) {

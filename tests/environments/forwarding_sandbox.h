@@ -33,6 +33,7 @@ class ForwardingSandbox : public Sandbox {
   }
   Status KillAll() override { return inner_->KillAll(); }
   bool HostRanOutOfMemory() override { return inner_->HostRanOutOfMemory(); }
+  int64_t MemoryKills() override { return inner_->MemoryKills(); }
 
  private:
   std::unique_ptr<Sandbox> inner_;

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "orchestrator/code_tools.h"
+#include "environments/repository/code_tools.h"
 #include "orchestrator/dates.h"
 #include "orchestrator/progress.h"
 #include "orchestrator/terminal.h"
@@ -86,7 +86,7 @@ TEST(ProgressTest, RateAndTimeLeftComeFromThisInvocationAlone) {
 }
 
 TEST(CodeToolsTest, EveryToolHasASchemaOfOneObject) {
-  const auto tools = CodeTools();
+  const auto tools = environments::CodeTools();
   ASSERT_EQ(tools.size(), 4U);
   for (const v1::Tool& tool : tools) {
     const auto schema = ParseJson(tool.parameters_json_schema());

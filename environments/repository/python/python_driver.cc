@@ -40,6 +40,7 @@ class PythonDriver : public LanguageDriver {
                                 std::stop_token stop) const override {
     return ByteCodeOfLayer(sandboxes, layer, stop);
   }
+  std::map<std::string, std::string> Variables() const override { return PythonVariables(); }
   Result<std::unique_ptr<TestSession>> OpenSession(sandbox::SandboxHost& sandboxes,
                                                    const v1::RepositoryEnvironment& environment,
                                                    const BuiltEnvironment& built,

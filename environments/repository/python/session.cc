@@ -11,6 +11,7 @@
 #include "environments/repository/python/byte_code.h"
 #include "environments/repository/python/scripts.h"
 #include "environments/repository/python/steering.h"
+#include "environments/repository/state_sandbox.h"
 #include "proto/base/digest.h"
 #include "proto/base/json.h"
 #include "proto/base/log.h"
@@ -24,9 +25,7 @@ using sandbox::CommandResult;
 using sandbox::Ending;
 using sandbox::LineProcess;
 
-constexpr char kWork[] = "/work";
 constexpr char kTemporary[] = "/tmp";
-constexpr int64_t kFileTime = 1'577'836'800;  // 2020-01-01: any fixed one that zip files can hold
 constexpr int64_t kWarmUpMsMax = 120'000;
 constexpr int64_t kCompileMsMax = 60'000;
 constexpr size_t kCollectedBytesMax = 64 << 20;  // byte code is taken out with all else
@@ -162,7 +161,7 @@ class PythonSession : public TestSession {
  private:
   // Files of the state under test: that they do not fit is its own fault, and a result of each run.
   Status PutOwn(const FileTree& tree) {
-    Status status = sandbox_->Put(tree, kWork, kFileTime);
+    Status status = sandbox_->Put(tree, kStateWork, kStateFileTimeS);
     if (status.code() != Code::kResourceExhausted) return status;
     overfull_ = true;
     return OkStatus();
@@ -213,7 +212,8 @@ class PythonSession : public TestSession {
       if (PythonRoleOf(path) == PathRole::kSource) paths.insert(path);
     }
     const ByteCode code = FindByteCode(built_, tree_, paths);
-    if (!code.known.empty()) TASKMINT_RETURN_IF_ERROR(sandbox_->Put(code.known, kWork, kFileTime));
+    if (!code.known.empty())
+      TASKMINT_RETURN_IF_ERROR(sandbox_->Put(code.known, kStateWork, kStateFileTimeS));
     const bool worth =
         runner_ != nullptr && !code.missing.empty() && tree_.content_bytes() <= kCollectedBytesMax;
     return worth ? Compile(code.missing, tests, stop) : OkStatus();
@@ -231,7 +231,7 @@ class PythonSession : public TestSession {
     TASKMINT_RETURN_IF_ERROR(runner_->WriteLine(DumpJson({{"compile", std::move(request)}})));
     const Status done = runner_->ReadLine(kCompileMsMax, stop).status();
     if (!done.ok()) return WithoutByteCode(done, sources);
-    const auto found = sandbox_->Collect(kWork, {});
+    const auto found = sandbox_->Collect(kStateWork, {});
     if (!found.ok()) return WithoutByteCode(found.status(), sources);
     KeepByteCode(built_, tree_, sources, ByteCodeBeside(*found, tree_));
     return OkStatus();
@@ -245,16 +245,16 @@ class PythonSession : public TestSession {
     }
     runner_.reset();
     TASKMINT_RETURN_IF_ERROR(sandbox_->KillAll());
-    TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kWork));
+    TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kStateWork));
     KeepByteCode(built_, tree_, sources, {});
-    return sandbox_->Put(tree_, kWork, kFileTime);
+    return sandbox_->Put(tree_, kStateWork, kStateFileTimeS);
   }
 
   // The session's files again, and nothing else, but for byte code of the same sources.
   Status Restore() {
     if (!code_collected_) {
       code_collected_ = true;
-      auto found = sandbox_->Collect(kWork, {});
+      auto found = sandbox_->Collect(kStateWork, {});
       if (found.ok()) {
         code_ = ByteCodeBeside(*found, tree_);
       } else if (found.status().code() != Code::kResourceExhausted) {
@@ -262,9 +262,9 @@ class PythonSession : public TestSession {
       }
     }
     TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kTemporary));
-    TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kWork));
-    TASKMINT_RETURN_IF_ERROR(sandbox_->Put(tree_, kWork, kFileTime));
-    return code_.empty() ? OkStatus() : sandbox_->Put(code_, kWork, kFileTime);
+    TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kStateWork));
+    TASKMINT_RETURN_IF_ERROR(sandbox_->Put(tree_, kStateWork, kStateFileTimeS));
+    return code_.empty() ? OkStatus() : sandbox_->Put(code_, kStateWork, kStateFileTimeS);
   }
 
   // Ours after the user's: the last one counts.
@@ -462,22 +462,15 @@ std::optional<std::vector<std::string>> ArgumentsOfPytest(const std::string& com
   return std::nullopt;
 }
 
+std::map<std::string, std::string> PythonVariables() {
+  return {{"PATH", "/venv/bin:/usr/bin:/bin"}, {"VIRTUAL_ENV", "/venv"}, {"PYTHONHASHSEED", "0"}};
+}
+
 Result<std::unique_ptr<TestSession>> OpenPythonSession(sandbox::SandboxHost& sandboxes,
                                                        const v1::RepositoryEnvironment& environment,
                                                        const BuiltEnvironment& built,
                                                        const FileTree& tree, std::stop_token stop) {
-  sandbox::SandboxSpec spec;
-  spec.mounts = built.layers;
-  if (environment.masked_paths_size() > 0) {
-    spec.masked_paths = {environment.masked_paths().begin(), environment.masked_paths().end()};
-  }
-  spec.variables = {
-      {"PATH", "/venv/bin:/usr/bin:/bin"}, {"VIRTUAL_ENV", "/venv"}, {"PYTHONHASHSEED", "0"}};
-  for (const auto& [name, value] : environment.variables()) spec.variables[name] = value;
-  const v1::RunLimits& limits = environment.limits();
-  if (limits.memory_bytes_max() > 0) spec.limits.memory_bytes_max = limits.memory_bytes_max();
-  if (limits.processes_max() > 0) spec.limits.processes_max = limits.processes_max();
-  if (limits.disk_bytes_max() > 0) spec.limits.disk_bytes_max = limits.disk_bytes_max();
+  const sandbox::SandboxSpec spec = StateSandboxSpec(environment, built, PythonVariables());
   TASKMINT_ASSIGN_OR_RETURN(auto opened, sandboxes.Open(spec, stop));
   auto session = std::make_unique<PythonSession>(std::move(opened), tree, environment, built);
   TASKMINT_RETURN_IF_ERROR(session->Begin());

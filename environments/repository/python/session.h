@@ -2,6 +2,7 @@
 #ifndef TASKMINT_ENVIRONMENTS_REPOSITORY_PYTHON_SESSION_H_
 #define TASKMINT_ENVIRONMENTS_REPOSITORY_PYTHON_SESSION_H_
 
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -15,6 +16,9 @@ namespace taskmint::environments {
 // pytest; nothing for any other command. Quotes and backslashes as in sh; a command with other
 // shell syntax is another command.
 std::optional<std::vector<std::string>> ArgumentsOfPytest(const std::string& command);
+
+// See LanguageDriver::Variables.
+std::map<std::string, std::string> PythonVariables();
 
 // See LanguageDriver::OpenSession.
 Result<std::unique_ptr<TestSession>> OpenPythonSession(sandbox::SandboxHost& sandboxes,

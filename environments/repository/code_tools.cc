@@ -1,6 +1,6 @@
-#include "orchestrator/code_tools.h"
+#include "environments/repository/code_tools.h"
 
-namespace taskmint::orchestrator {
+namespace taskmint::environments {
 namespace {
 
 v1::Tool MakeTool(const char* name, const char* description, const char* schema) {
@@ -46,4 +46,4 @@ std::vector<v1::Tool> CodeTools() {
   };
 }
 
-}  // namespace taskmint::orchestrator
+}  // namespace taskmint::environments
