@@ -1,12 +1,16 @@
 #include "datasets/candidate_rows.h"
 
+#include <algorithm>
+
 #include "datasets/compression.h"
 #include "proto/base/digest.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::datasets {
 namespace {
 
 constexpr uint64_t kRecordBytesMax = 256ULL << 20;
+constexpr size_t kIdPrefixMin = 6;
 
 std::string OutcomeName(v1::Evidence::Outcome outcome) {
   switch (outcome) {
@@ -167,6 +171,19 @@ std::string DuplicateKey(const v1::Candidate& candidate) {
   for (const std::string& id : task.verifier().tests().error_to_pass()) digest.Add(id);
   return digest.Hex();
 }
+
+Status CheckIdPrefix(const std::string& id, const std::string& command) {
+  const bool hex = std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
+  if (hex && id.size() >= kIdPrefixMin && id.size() <= 64) return OkStatus();
+  return {Code::kInvalidArgument, Boundary::kConfig,
+          "'" + Printable(id.substr(0, 80)) +
+              "' is not an id: give at least 6 of its hexadecimal digits, as `taskmint " + command +
+              "` prints them"};
+}
+
+std::string IdPrefixEnd(const std::string& prefix) { return prefix + "g"; }
 
 Result<std::string> PackRecord(const google::protobuf::MessageLite& record) {
   const std::string bytes = record.SerializeAsString();

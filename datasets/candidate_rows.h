@@ -35,6 +35,11 @@ Status WriteJobs(sqlite::Connection& connection, const std::vector<StageJob>& jo
 // Empty when the candidate has no solution yet.
 std::string DuplicateKey(const v1::Candidate& candidate);
 
+// INVALID_ARGUMENT for what is no id nor 6 or more of its first digits; `command` prints ids.
+Status CheckIdPrefix(const std::string& id, const std::string& command);
+// The first text after all ids that start with `prefix`.
+std::string IdPrefixEnd(const std::string& prefix);
+
 // A message as a compressed column and back. INTERNAL where it could not be read back (protobuf
 // writes strings that are not UTF-8, and then refuses them); DATA_LOSS names `what`.
 Result<std::string> PackRecord(const google::protobuf::MessageLite& record);

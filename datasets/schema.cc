@@ -127,10 +127,27 @@ WHERE c.state = 3 AND NOT EXISTS (
                                          (o.run = c.run AND o.position > c.position)))));
 )sql";
 
+// Records are zstd frames of serialised trajectories; the id is the SHA-256 of what is in the
+// frame.
+constexpr const char* kVersion1_1 = R"sql(
+CREATE TABLE trajectories(
+  id TEXT PRIMARY KEY,
+  task_id TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  score REAL,
+  steps INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  record BLOB NOT NULL
+) STRICT;
+CREATE INDEX trajectories_by_task ON trajectories(task_id, created_ms);
+)sql";
+
 }  // namespace
 
 const std::vector<sqlite::Migration>& StoreMigrations() {
-  static const auto* const migrations = new std::vector<sqlite::Migration>{{{1, 0}, kVersion1}};
+  static const auto* const migrations =
+      new std::vector<sqlite::Migration>{{{1, 0}, kVersion1}, {{1, 1}, kVersion1_1}};
   return *migrations;
 }
 

@@ -24,7 +24,6 @@ using sqlite::Statement;
 using sqlite::Transaction;
 
 constexpr int64_t kCollectorWaitMs = 30'000;
-constexpr size_t kIdPrefixMin = 6;
 
 bool Exists(const std::string& path) {
   struct stat status {};
@@ -52,7 +51,9 @@ Status Prepare(const std::string& database, OpenMode mode) {
     TASKMINT_ASSIGN_OR_RETURN(const auto connection, Connection::Open(database, looking));
     TASKMINT_ASSIGN_OR_RETURN(const sqlite::FormatVersion found, ReadVersion(*connection));
     TASKMINT_RETURN_IF_ERROR(CheckVersion(found, own, database));
-    if (found >= own) return OkStatus();
+    // Who only reads can do without what a newer minor version adds.
+    const bool readable = mode == OpenMode::kReadOnly && found.major == own.major;
+    if (found >= own || readable) return OkStatus();
   }
   const Access writing = mode == OpenMode::kCreate ? Access::kCreate : Access::kReadWrite;
   TASKMINT_ASSIGN_OR_RETURN(const auto connection, Connection::Open(database, writing));
@@ -60,9 +61,6 @@ Status Prepare(const std::string& database, OpenMode mode) {
   TASKMINT_RETURN_IF_ERROR(CheckVersion(found, own, database));
   return Migrate(*connection, StoreMigrations());
 }
-
-// The first id at or after all that start with `prefix`.
-std::string PrefixEnd(const std::string& prefix) { return prefix + "g"; }
 
 }  // namespace
 
@@ -268,15 +266,7 @@ Result<std::vector<FunnelRow>> SqliteStore::Funnel() {
 }
 
 Result<v1::Candidate> SqliteStore::FindById(const std::string& id) {
-  const bool hex = std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
-  if (!hex || id.size() < kIdPrefixMin || id.size() > 64) {
-    return Status(Code::kInvalidArgument, Boundary::kConfig,
-                  "'" + Printable(id.substr(0, 80)) +
-                      "' is not an id: give at least 6 of its hexadecimal digits, as `taskmint "
-                      "list` prints them");
-  }
+  TASKMINT_RETURN_IF_ERROR(CheckIdPrefix(id, "list"));
   TASKMINT_ASSIGN_OR_RETURN(auto connection, pool_.Borrow());
   TASKMINT_ASSIGN_OR_RETURN(Transaction snapshot, Transaction::Begin(*connection, false));
   Statement row = connection->Prepare(
@@ -284,7 +274,7 @@ Result<v1::Candidate> SqliteStore::FindById(const std::string& id) {
       "WHERE task_id != '' AND task_id >= ?1 AND task_id < ?2 UNION ALL "
       "SELECT id, run, position, state FROM candidates WHERE id >= ?1 AND id < ?2) "
       "ORDER BY state = 2 DESC, run DESC, position");
-  row.Text(id).Text(PrefixEnd(id));
+  row.Text(id).Text(IdPrefixEnd(id));
   std::string found;
   int64_t run = 0;
   int64_t position = 0;

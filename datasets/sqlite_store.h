@@ -53,6 +53,9 @@ class SqliteStore final : public Store {
   Result<std::vector<std::string>> KeptTaskIds(const std::string& where) override;
   Result<std::optional<EnvironmentRow>> FindEnvironment(const std::string& key) override;
   Result<EnvironmentRow> PutEnvironment(const EnvironmentRow& row) override;
+  Result<std::string> PutTrajectory(const v1::Trajectory& trajectory) override;
+  Result<v1::Trajectory> FindTrajectory(const std::string& id) override;
+  Result<std::vector<TrajectoryRow>> Trajectories(const std::string& task_id) override;
   Result<CheckReport> Check() override;
   Result<CollectReport> Collect() override;
 
@@ -62,6 +65,7 @@ class SqliteStore final : public Store {
   Status ForEachReference(const std::function<void(const Reference&)>& visit,
                           const std::function<Status(const Status&)>& on_damage);
   Status CheckDatabase(std::vector<std::string>& problems);
+  Status CheckTrajectories(CheckReport& report);
   Status CollectLocked(CollectReport& report);
 
   std::string folder_;

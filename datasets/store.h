@@ -15,6 +15,7 @@
 #include "proto/base/status.h"
 #include "proto/job.pb.h"
 #include "proto/task.pb.h"
+#include "proto/trajectory.pb.h"
 
 namespace taskmint::datasets {
 
@@ -59,9 +60,23 @@ struct EnvironmentRow {
   bool reproducible = false;
 };
 
+// One row of `taskmint trajectory list`.
+struct TrajectoryRow {
+  std::string id;
+  std::string task_id;
+  std::string actor;
+  v1::Verdict::State state = v1::Verdict::STATE_UNSPECIFIED;
+  // Nothing without a verdict.
+  std::optional<double> score;
+  int64_t steps = 0;
+  // When the episode was opened, in milliseconds since the epoch.
+  int64_t started_ms = 0;
+};
+
 struct CheckReport {
   int64_t blobs = 0;
   int64_t blob_bytes = 0;
+  int64_t trajectories = 0;
   std::vector<std::string> damaged;  // "blob ab12...: digest differs"
   // References that cannot be followed: "task 12ab: blob cd34... is missing (overlay)", or damaged.
   std::vector<std::string> missing;
@@ -147,7 +162,15 @@ class Store {
   // processes that build one recipe, all use the layers of the first.
   virtual Result<EnvironmentRow> PutEnvironment(const EnvironmentRow& row) = 0;
 
-  // Reads every blob and every reference. Finds damage; changes nothing.
+  // Keeps a trajectory and returns its id (TrajectoryId); one that is there stays. Its task need
+  // not be here. FAILED_PRECONDITION where the store is open for reading.
+  virtual Result<std::string> PutTrajectory(const v1::Trajectory& trajectory) = 0;
+  // By id or by a prefix, as FindById.
+  virtual Result<v1::Trajectory> FindTrajectory(const std::string& id) = 0;
+  // Of one task, or of all where `task_id` is empty; the oldest first.
+  virtual Result<std::vector<TrajectoryRow>> Trajectories(const std::string& task_id) = 0;
+
+  // Reads every blob, every trajectory and every reference. Finds damage; changes nothing.
   virtual Result<CheckReport> Check() = 0;
   // Removes blobs that nothing refers to and that are older than an hour, empties the cache, and
   // removes what killed writers left. UNAVAILABLE while another process, or another Store object of

@@ -203,6 +203,9 @@ Result<CheckReport> SqliteStore::Check() {
   if (const Status status = CheckDatabase(report.damaged); !status.ok()) {
     TASKMINT_RETURN_IF_ERROR(note(status));
   }
+  if (const Status status = CheckTrajectories(report); !status.ok()) {
+    TASKMINT_RETURN_IF_ERROR(note(status));
+  }
   std::unordered_map<std::string, bool> there;
   Status failure;
   TASKMINT_RETURN_IF_ERROR(blobs_.ForEach([&](const BlobStore::BlobOnDisk& blob) {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "environments/repository/patch.h"
-#include "orchestrator/bench.h"
 #include "proto/base/record.h"
 #include "verifier/gate.h"
 #include "verifier/grading.h"
@@ -153,6 +152,15 @@ Result<verifier::GradeResult> GradeSolution(datasets::Store& store, sandbox::San
   }
   TASKMINT_RETURN_IF_ERROR(loaded.status());
   return GradeOn(*loaded, kept, solution, stop);
+}
+
+Result<verifier::GradeResult> GradeTree(const TaskBench& loaded, const v1::Candidate& kept,
+                                        const FileTree& tree, std::stop_token stop) {
+  TASKMINT_ASSIGN_OR_RETURN(const std::string difference, BaseDifference(kept.task()));
+  if (!difference.empty()) return NoVerdict(difference);
+  verifier::GradeResult result = GradeAnswer(loaded, kept, tree, stop);
+  if (stop.stop_requested()) return Stopped();
+  return result;
 }
 
 Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,

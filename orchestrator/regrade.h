@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "datasets/store.h"
+#include "orchestrator/bench.h"
 #include "proto/base/clock.h"
+#include "proto/base/file_tree.h"
 #include "proto/base/status.h"
 #include "proto/job.pb.h"
 #include "proto/verdict.pb.h"
@@ -31,6 +33,11 @@ struct ProposedSolution {
 Result<verifier::GradeResult> GradeSolution(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                                             const v1::Candidate& kept,
                                             const ProposedSolution& solution, std::stop_token stop);
+
+// Grades a final state of the repository, as an episode leaves it, on what was loaded of `kept`.
+// Else as GradeSolution.
+Result<verifier::GradeResult> GradeTree(const TaskBench& loaded, const v1::Candidate& kept,
+                                        const FileTree& tree, std::stop_token stop);
 
 // What came of replaying one task.
 struct ReplayReport {

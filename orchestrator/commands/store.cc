@@ -26,6 +26,7 @@ int RunCheck(const StoreOptions& options) {
   if (options.json) {
     PrintOut(DumpJson({{"blobs", report->blobs},
                        {"blob_bytes", report->blob_bytes},
+                       {"trajectories", report->trajectories},
                        {"damaged", report->damaged},
                        {"missing", report->missing}},
                       true) +
@@ -34,7 +35,8 @@ int RunCheck(const StoreOptions& options) {
     for (const std::string& line : report->damaged) PrintOut(Printable(line) + "\n");
     for (const std::string& line : report->missing) PrintOut(Printable(line) + "\n");
     PrintOut(std::to_string(report->blobs) + " blobs, " +
-             BytesText(static_cast<uint64_t>(report->blob_bytes)) + ": " +
+             BytesText(static_cast<uint64_t>(report->blob_bytes)) + ", " +
+             std::to_string(report->trajectories) + " trajectories: " +
              (sound ? Tinted("sound", Tint::kGreen)
                     : Tinted(std::to_string(report->damaged.size()) + " damaged, " +
                                  std::to_string(report->missing.size()) +
@@ -73,8 +75,9 @@ void AddStore(Command root) {
   static StoreOptions options;
   Command store = root.Add("store", "Look after a store");
   store.RequireSubcommand().Example("taskmint store check").Example("taskmint store gc");
-  Command check = store.Add("check", "Read every blob and every reference; changes nothing");
-  check.Flag("--json", options.json, "Print an object: blobs, blob_bytes, damaged, missing");
+  Command check = store.Add("check", "Read every blob, trajectory and reference; changes nothing");
+  check.Flag("--json", options.json,
+             "Print an object: blobs, blob_bytes, trajectories, damaged, missing");
   AddStoreOption(check, options.store);
   check.Example("taskmint store check --store tasks").Action([] { return RunCheck(options); });
   Command collect = store.Add("gc", "Remove blobs that nothing refers to, and empty the cache");

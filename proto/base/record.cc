@@ -33,6 +33,10 @@ std::string TaskId(const v1::Task& task) {
   return Sha256Hex(SerializeDeterministic(tuple));
 }
 
+std::string TrajectoryId(const v1::Trajectory& trajectory) {
+  return Sha256Hex(SerializeDeterministic(trajectory));
+}
+
 std::string VerdictDigest(const v1::Verdict& verdict, std::string_view final_state_digest) {
   std::vector<std::pair<std::string_view, int>> tests;
   tests.reserve(static_cast<size_t>(verdict.tests_size()));

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "proto/task.pb.h"
+#include "proto/trajectory.pb.h"
 #include "proto/verdict.pb.h"
 
 namespace taskmint {
@@ -18,6 +19,9 @@ std::string SerializeDeterministic(const google::protobuf::Message& record);
 // SHA-256 of the tuple. Covers everything but: id itself, provenance.source (so that the same
 // history gives the same tasks wherever it lies), provenance.commit_time_s, provenance.pipeline.
 std::string TaskId(const v1::Task& task);
+
+// SHA-256 of the record, times included: two episodes never share it.
+std::string TrajectoryId(const v1::Trajectory& trajectory);
 
 // SHA-256 over the sorted (test id, status) of `verdict.tests()` and `final_state_digest`: no
 // times, no logs, no sentinels. See Verdict.digest.
