@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   AddStats(root);
   AddVerify(root);
   AddReplay(root);
+  AddAudit(root);
   AddStore(root);
   AddDoctor(root);
   const int code = line.Run(argc, argv, [] { taskmint::SetLogLevel(std::string_view(log_level)); });

@@ -13,6 +13,7 @@ void AddShow(Command root);
 void AddStats(Command root);
 void AddVerify(Command root);
 void AddReplay(Command root);
+void AddAudit(Command root);
 void AddStore(Command root);
 void AddDoctor(Command root);
 
