@@ -210,7 +210,7 @@ void DatasetCard::Count(const v1::Task& task) {
 }
 
 std::string WriteDatasetCard(const DatasetCard& card) {
-  const std::string rows = card.row + "s";
+  const std::string rows = card.row == "trajectory" ? "trajectories" : card.row + "s";
   std::string text = FrontMatter(card);
   text += "\n# " + Escaped(card.name) + "\n\n" + std::to_string(card.rows) + " ";
   text += card.rows == 1 ? card.row : rows;
