@@ -4,7 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <vector>
 
 namespace taskmint::orchestrator {
 
@@ -21,10 +21,15 @@ Result<std::string> ReadHostFile(const std::string& path) {
   if (!error && bytes > kBytesMax) return refuse("it is larger than 256 MiB");
   std::ifstream file(path, std::ios::binary);
   if (!file) return refuse(std::strerror(errno));
-  std::ostringstream text;
-  text << file.rdbuf();
+  // What is no regular file has no size beforehand, and may have no end.
+  std::string text;
+  std::vector<char> chunk(1 << 20);
+  while (file.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || file.gcount() > 0) {
+    text.append(chunk.data(), static_cast<size_t>(file.gcount()));
+    if (text.size() > kBytesMax) return refuse("it is larger than 256 MiB");
+  }
   if (file.bad()) return refuse(std::strerror(errno));
-  return text.str();
+  return text;
 }
 
 }  // namespace taskmint::orchestrator

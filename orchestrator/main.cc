@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   AddVerify(root);
   AddReplay(root);
   AddServe(root);
+  AddAudit(root);
   AddStore(root);
   AddDoctor(root);
   const int code = line.Run(argc, argv, [] { taskmint::SetLogLevel(std::string_view(log_level)); });

@@ -14,6 +14,7 @@ void AddStats(Command root);
 void AddVerify(Command root);
 void AddReplay(Command root);
 void AddServe(Command root);
+void AddAudit(Command root);
 void AddStore(Command root);
 void AddDoctor(Command root);
 

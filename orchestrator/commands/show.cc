@@ -232,7 +232,11 @@ int RunShow(const ShowOptions& options) {
            (candidate.reason().empty() ? "" : ": " + Printable(candidate.reason())) + "\n");
   PrintOut("  source  " + Printable(candidate.task().provenance().source()) + " at " +
            Printable(candidate.commit()) + "\n");
-  PrintOut("  licence " + Printable(candidate.task().licence().spdx_id()) + "\n");
+  const v1::Licence& licence = candidate.task().licence();
+  if (!licence.spdx_id().empty()) {
+    PrintOut("  licence " + Printable(licence.spdx_id()) +
+             (licence.path().empty() ? "" : " (" + Printable(licence.path()) + ")") + "\n");
+  }
   PrintTask(*shown);
   if (options.evidence || options.logs || !shown->kept()) {
     PrintEvidence(*shown);

@@ -20,8 +20,9 @@ struct StatsOptions {
 struct StoreStats {
   std::vector<datasets::FunnelRow> funnel;
   int64_t tasks = 0;
-  int64_t layers = 0;      // distinct
-  int64_t layer_uses = 0;  // over all tasks
+  std::map<std::string, int64_t> licences;  // tasks by SPDX identifier
+  int64_t layers = 0;                       // distinct
+  int64_t layer_uses = 0;                   // over all tasks
   int64_t blobs = 0;
   uint64_t blob_bytes = 0;
   uint64_t database_bytes = 0;
@@ -35,6 +36,8 @@ Result<StoreStats> Gather(datasets::Store& store, const std::string& folder) {
   std::set<std::string> layers;
   for (const std::string& id : ids) {
     TASKMINT_ASSIGN_OR_RETURN(const v1::Candidate candidate, store.FindById(id));
+    const std::string& spdx_id = candidate.task().licence().spdx_id();
+    ++stats.licences[spdx_id.empty() ? "unknown" : spdx_id];
     for (const v1::Layer& layer : candidate.task().environment().repository().layers()) {
       layers.insert(layer.tree_digest());
       ++stats.layer_uses;
@@ -65,6 +68,15 @@ void PrintStats(const StoreStats& stats) {
               row.reason == "kept" ? Tint::kGreen : Tint::kNone);
   }
   table.Print();
+  if (!stats.licences.empty()) {
+    PrintOut("\n");
+    Table licences({"LICENCE", "TASKS"});
+    for (const auto& [spdx_id, tasks] : stats.licences) {
+      licences.Add({spdx_id, std::to_string(tasks)},
+                   spdx_id == "unknown" ? Tint::kYellow : Tint::kNone);
+    }
+    licences.Print();
+  }
   PrintOut("\n" + std::to_string(stats.tasks) + " tasks on " + std::to_string(stats.layers) +
            " layers (used " + std::to_string(stats.layer_uses) + " times); " +
            std::to_string(stats.blobs) + " blobs, " + BytesText(stats.blob_bytes) + "; database " +
@@ -87,6 +99,7 @@ int RunStats(const StatsOptions& options) {
   }
   PrintOut(DumpJson({{"funnel", funnel},
                      {"tasks", stats->tasks},
+                     {"licences", stats->licences},
                      {"layers", stats->layers},
                      {"layer_uses", stats->layer_uses},
                      {"blobs", stats->blobs},
@@ -102,7 +115,8 @@ int RunStats(const StatsOptions& options) {
 void AddStats(Command root) {
   static StatsOptions options;
   Command stats = root.Add("stats", "Count where candidates ended, and what the store holds");
-  stats.Flag("--json", options.json, "Print an object: funnel, tasks, layers, blobs and sizes");
+  stats.Flag("--json", options.json,
+             "Print an object: funnel, tasks, licences, layers, blobs and sizes");
   AddStoreOption(stats, options.store);
   stats.Example("taskmint stats").Example("taskmint stats --store tasks --json").Action([] {
     return RunStats(options);

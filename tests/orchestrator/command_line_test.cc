@@ -43,8 +43,9 @@ TEST_F(CommandLineTest, VersionAndHelpGoToStandardOutput) {
 
 TEST_F(CommandLineTest, EveryCommandHasHelpWithAnExample) {
   const std::vector<std::vector<std::string>> commands = {
-      {},         {"synth"},  {"synth", "code"}, {"list"},           {"show"},        {"stats"},
-      {"verify"}, {"replay"}, {"store"},         {"store", "check"}, {"store", "gc"}, {"doctor"}};
+      {},        {"synth"},  {"synth", "code"}, {"list"},  {"show"},           {"stats"},
+      {"audit"}, {"verify"}, {"replay"},        {"store"}, {"store", "check"}, {"store", "gc"},
+      {"doctor"}};
   for (std::vector<std::string> command : commands) {
     const std::string name = command.empty() ? "taskmint" : command.back();
     command.push_back("--help");
