@@ -78,6 +78,40 @@ std::string DumpJson(const nlohmann::json& value, bool pretty) {
   return value.dump(pretty ? 2 : -1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+nlohmann::json JsonOfBytes(std::string_view bytes) {
+  if (IsUtf8(bytes)) return std::string(bytes);
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(2 * bytes.size());
+  for (const char c : bytes) {
+    const auto byte = static_cast<uint8_t>(c);
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
+  }
+  return {{"hex", std::move(hex)}};
+}
+
+Result<std::string> BytesOfJson(const nlohmann::json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  const nlohmann::json* hex = Field(value, "hex");
+  const Status bad(Code::kInvalidArgument, Boundary::kConfig,
+                   "neither a string nor {\"hex\": ...} with pairs of digits");
+  if (hex == nullptr || !hex->is_string()) return bad;
+  const auto& digits = hex->get_ref<const std::string&>();
+  if (digits.size() % 2 != 0) return bad;
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  };
+  std::string bytes;
+  bytes.reserve(digits.size() / 2);
+  for (size_t i = 0; i < digits.size(); i += 2) {
+    const int high = digit(digits[i]), low = digit(digits[i + 1]);
+    if (high < 0 || low < 0) return bad;
+    bytes += static_cast<char>(high * 16 + low);
+  }
+  return bytes;
+}
+
 std::string StringOr(const nlohmann::json& value, const char* field, std::string fallback) {
   const nlohmann::json* found = Field(value, field);
   return found != nullptr && found->is_string() ? found->get<std::string>() : std::move(fallback);

@@ -20,6 +20,11 @@ Result<nlohmann::json> ParseJson(std::string_view text);
 // Compact, or indented by two spaces when `pretty`; malformed UTF-8 becomes U+FFFD.
 std::string DumpJson(const nlohmann::json& value, bool pretty = false);
 
+// Any bytes as JSON and back: a string where they are UTF-8, else {"hex": "00ff..."}. Reading it,
+// INVALID_ARGUMENT (config) for anything else.
+nlohmann::json JsonOfBytes(std::string_view bytes);
+Result<std::string> BytesOfJson(const nlohmann::json& value);
+
 // Fields of foreign JSON: `fallback` where `value` is no object, lacks the field or has another
 // type in it (or, for numbers, one that does not fit).
 std::string StringOr(const nlohmann::json& value, const char* field, std::string fallback);
