@@ -24,6 +24,7 @@ constexpr time_t kModifiedS = 315'532'800;
 constexpr uint64_t kRatioFreeBytes = uint64_t{64} << 20;
 constexpr size_t kSharedBytesMin = 64 << 10;
 constexpr size_t kBlockBytes = 64 << 10;
+constexpr uint64_t kEntryBytes = 200;  // of a tree's entry, about
 
 struct FreeArchive {
   void operator()(archive* handle) const { archive_free(handle); }
@@ -203,10 +204,14 @@ class TreeReader {
 
   std::shared_ptr<const std::string> Shared(std::string content) {
     if (content.size() < kSharedBytesMin) {
+      memory_bytes_ += content.size();
       return std::make_shared<const std::string>(std::move(content));
     }
     std::shared_ptr<const std::string>& known = contents_[Sha256Hex(content)];
-    if (known == nullptr) known = std::make_shared<const std::string>(std::move(content));
+    if (known == nullptr) {
+      memory_bytes_ += content.size();
+      known = std::make_shared<const std::string>(std::move(content));
+    }
     return known;
   }
 
@@ -227,6 +232,10 @@ class TreeReader {
   Status Add(const std::string& path, FileEntry entry) {
     if (path.empty()) return Refuse("its root is no folder");
     if (tree_.Contains(path)) return Refuse("'" + OneLine(path) + "' stands in it twice");
+    memory_bytes_ += path.size() + kEntryBytes;
+    if (memory_bytes_ > limits_.memory_bytes_max) {
+      return Refuse("it is too large to be held in memory: unpack it, and name the folder");
+    }
     return tree_.Set(path, std::move(entry));
   }
 
@@ -250,6 +259,7 @@ class TreeReader {
   std::unordered_map<std::string, std::shared_ptr<const std::string>> contents_;
   int64_t entries_ = 0;
   uint64_t bytes_ = 0;
+  uint64_t memory_bytes_ = 0;
 };
 
 // Tar and gzip alone: every other format of the library is one more parser of foreign bytes.

@@ -18,6 +18,8 @@ struct ArchiveLimits {
   uint64_t bytes_max = uint64_t{4} << 30;
   uint64_t file_bytes_max = uint64_t{1} << 30;
   size_t path_bytes_max = 4'000;
+  // Memory that the tree takes: paths, and contents of which equal large ones count once.
+  uint64_t memory_bytes_max = uint64_t{4} << 30;
   // Bytes unpacked for each byte of the archive, once 64 MiB are.
   uint64_t ratio_max = 1'000;
 };
@@ -31,7 +33,7 @@ Result<std::string> WriteArchive(const FileTree& tree);
 // INVALID_ARGUMENT (config) says what is wrong: no archive, cut short, beyond a limit, a path that
 // is absolute, leads out of the archive, stands twice, or lies below a file or a link; a device or
 // another special file; a hard link to what the archive does not hold before it. Symbolic links are
-// kept as written, and empty folders left out. Files of equal contents share them in memory.
+// kept as written, and empty folders left out. Large files of equal contents share them in memory.
 Result<FileTree> ReadArchive(std::string_view bytes, const std::string& name,
                              const ArchiveLimits& limits = {});
 // The same of a file on disk. NOT_FOUND and the like (config) where it cannot be read.

@@ -323,7 +323,7 @@ Result<std::unique_ptr<ForeignFolder>> ForeignFolder::Open(const std::string& pa
         std::make_unique<FolderOnDisk>(std::move(root), NameOf(path)));
   }
   ArchiveLimits limits;
-  limits.entries_max = 10'000'000;
+  limits.entries_max = 5'000'000;
   limits.bytes_max = kDatasetBytesMax;
   TASKMINT_ASSIGN_OR_RETURN(FileTree tree, ReadArchiveFile(path, limits));
   if (tree.empty()) return Unreadable(path, "the archive holds no files");

@@ -90,7 +90,8 @@ Status CheckLayers(const v1::RepositoryEnvironment& environment) {
       if (environment.layers(j).mount_path() == path) return BadField("layers", "share a path");
     }
     TASKMINT_RETURN_IF_ERROR(CheckDigest("a layer's tree_digest", layer.tree_digest()));
-    if (layer.recipe().size() > kForeignTextBytesMax) return BadField("a layer's recipe", "is too long");
+    if (layer.recipe().size() > kForeignTextBytesMax)
+      return BadField("a layer's recipe", "is too long");
   }
   return OkStatus();
 }
@@ -178,7 +179,8 @@ Status CheckForeignTask(const v1::Task& task) {
   TASKMINT_RETURN_IF_ERROR(CheckDigest("id", task.id()));
   TASKMINT_RETURN_IF_ERROR(CheckLine("language", task.language()));
   const std::string& prompt = task.prompt().text();
-  if (prompt.empty() || prompt.size() > kForeignTextBytesMax || HasControl(prompt, "\n\t\r\f\v\b\x1b")) {
+  if (prompt.empty() || prompt.size() > kForeignTextBytesMax ||
+      HasControl(prompt, "\n\t\r\f\v\b\x1b")) {
     return BadField("prompt.text", "is empty, too long or holds control characters");
   }
   TASKMINT_RETURN_IF_ERROR(CheckEnvironment(task.environment().repository()));

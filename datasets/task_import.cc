@@ -20,7 +20,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kTextFileBytesMax = uint64_t{256} << 20;
+constexpr uint64_t kTextFileBytesMax = 64 << 20;
+constexpr uint64_t kTaskTomlBytesMax = 1 << 20;
 constexpr uint64_t kArchiveBytesMax = uint64_t{2} << 30;
 constexpr const char* kHarborRepository = "environment/repo.tar.gz";
 constexpr const char* kSwebenchRepository = "repo.tar.gz";
@@ -115,7 +116,7 @@ class TaskReader {
     }
     std::string said;
     if (harbor()) {
-      TASKMINT_ASSIGN_OR_RETURN(const auto text, File("task.toml", kTomlBytesMax));
+      TASKMINT_ASSIGN_OR_RETURN(const auto text, File("task.toml", kTaskTomlBytesMax));
       TASKMINT_ASSIGN_OR_RETURN(const json document,
                                 ReadToml(*text, PathIn(place_.path, "task.toml")));
       const json own = Member(Member(document, "metadata"), "taskmint");

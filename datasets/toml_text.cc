@@ -82,7 +82,7 @@ Status RefuseToml(const std::string& name, int64_t line, const std::string& why)
 }  // namespace
 
 Result<json> ReadToml(std::string_view text, const std::string& name) {
-  if (text.size() > kTomlBytesMax) return RefuseToml(name, 1, "larger than 64 MiB");
+  if (text.size() > kTomlBytesMax) return RefuseToml(name, 1, "larger than 32 MiB");
   if (!IsUtf8(text)) return RefuseToml(name, 1, "this is no UTF-8");
   if (const std::optional<TomlFault> fault = FindTomlFault(text, /*tables=*/true)) {
     return RefuseToml(name, fault->line, std::string(fault->what));

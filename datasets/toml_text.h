@@ -11,7 +11,7 @@
 namespace taskmint::datasets {
 
 // Largest document that is read.
-constexpr size_t kTomlBytesMax = 64 << 20;
+constexpr size_t kTomlBytesMax = 32 << 20;
 
 // Foreign TOML. Dates and times become strings. INVALID_ARGUMENT (config) "NAME:LINE: why".
 Result<nlohmann::json> ReadToml(std::string_view text, const std::string& name);

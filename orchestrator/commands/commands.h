@@ -13,6 +13,8 @@ void AddShow(Command root);
 void AddStats(Command root);
 void AddVerify(Command root);
 void AddReplay(Command root);
+void AddExport(Command root);
+void AddImport(Command root);
 void AddStore(Command root);
 void AddDoctor(Command root);
 

@@ -150,6 +150,9 @@ TEST(ArchiveTest, LimitsHold) {
   limits.file_bytes_max = 10;
   EXPECT_TRUE(Contains(RefusalOf(TarText({"a", "12345678901"}) + TarEnd(), limits), "larger"));
   limits = {};
+  limits.memory_bytes_max = 300;
+  EXPECT_TRUE(Contains(RefusalOf(eleven, limits), "held in memory"));
+  limits = {};
   limits.path_bytes_max = 10;
   EXPECT_TRUE(Contains(RefusalOf(TarText({"12345678901", "x"}) + TarEnd(), limits), "too long"));
 }
