@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
   AddReplay(root);
   AddServe(root);
   AddAudit(root);
+  AddExport(root);
+  AddImport(root);
   AddStore(root);
   AddDoctor(root);
   const int code = line.Run(argc, argv, [] { taskmint::SetLogLevel(std::string_view(log_level)); });

@@ -134,6 +134,16 @@ struct CheaterMaterial {
   std::vector<std::string> graded_files;
 };
 
+// What a grader that travels without this program takes from a driver.
+struct PortableParts {
+  // Programs, by file name.
+  FileTree programs;
+  // What they are told of the language and of one environment: a JSON object.
+  std::string data_json;
+  // Variables of a run, beside the sandbox's own.
+  std::map<std::string, std::string> variables;
+};
+
 // Where a driver works.
 struct DriverContext {
   sandbox::SandboxHost& sandboxes;
@@ -221,6 +231,15 @@ class LanguageDriver {
                                        const std::vector<std::string>& /*others*/,
                                        uint64_t /*draw*/, std::stop_token /*stop*/) const {
     return DoctoredTests();
+  }
+
+  // For graded runs in `environment`; `reference` is what the agent starts from, under the fix's
+  // tests and steering files. FAILED_PRECONDITION (verifier) where the language has none: the
+  // default.
+  virtual Result<PortableParts> Portable(const v1::RepositoryEnvironment& /*environment*/,
+                                         const FileTree& /*reference*/) const {
+    return Status(Code::kFailedPrecondition, Boundary::kVerifier,
+                  "tasks in " + std::string(language()) + " cannot be graded outside of taskmint");
   }
 
   // Damaged versions of the reference solution: code hunks dropped in turn, conditions inverted,

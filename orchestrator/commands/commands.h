@@ -15,6 +15,8 @@ void AddVerify(Command root);
 void AddReplay(Command root);
 void AddServe(Command root);
 void AddAudit(Command root);
+void AddExport(Command root);
+void AddImport(Command root);
 void AddStore(Command root);
 void AddDoctor(Command root);
 

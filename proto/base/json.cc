@@ -2,11 +2,13 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "proto/base/check.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint {
 namespace {
@@ -15,6 +17,40 @@ const nlohmann::json* Field(const nlohmann::json& value, const char* field) {
   if (!value.is_object()) return nullptr;
   const auto found = value.find(field);
   return found == value.end() ? nullptr : &*found;
+}
+
+// Keeps nothing but where the text ceases to be JSON.
+class FaultFinder final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    position_ = position;
+    return false;
+  }
+  size_t position() const { return position_; }
+
+ private:
+  size_t position_ = 0;
+};
+
+// From 1.
+int64_t LineOfFault(std::string_view text) {
+  FaultFinder finder;
+  nlohmann::json::sax_parse(text.begin(), text.end(), &finder);
+  const std::string_view before = text.substr(0, std::min(finder.position(), text.size()));
+  return 1 + std::count(before.begin(), before.end(), '\n');
 }
 
 }  // namespace
@@ -32,13 +68,48 @@ Result<nlohmann::json> ParseJson(std::string_view text) {
     return Status(Code::kInvalidArgument, Boundary::kConfig, "JSON nests deeper than 100 levels");
   }
   if (value.is_discarded()) {
-    return Status(Code::kInvalidArgument, Boundary::kConfig, "not valid JSON");
+    return Status(Code::kInvalidArgument, Boundary::kConfig,
+                  "not valid JSON (line " + std::to_string(LineOfFault(text)) + ")");
   }
   return value;
 }
 
 std::string DumpJson(const nlohmann::json& value, bool pretty) {
   return value.dump(pretty ? 2 : -1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+nlohmann::json JsonOfBytes(std::string_view bytes) {
+  if (IsUtf8(bytes)) return std::string(bytes);
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(2 * bytes.size());
+  for (const char c : bytes) {
+    const auto byte = static_cast<uint8_t>(c);
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
+  }
+  return {{"hex", std::move(hex)}};
+}
+
+Result<std::string> BytesOfJson(const nlohmann::json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  const nlohmann::json* hex = Field(value, "hex");
+  const Status bad(Code::kInvalidArgument, Boundary::kConfig,
+                   "neither a string nor {\"hex\": ...} with pairs of digits");
+  if (hex == nullptr || !hex->is_string()) return bad;
+  const auto& digits = hex->get_ref<const std::string&>();
+  if (digits.size() % 2 != 0) return bad;
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  };
+  std::string bytes;
+  bytes.reserve(digits.size() / 2);
+  for (size_t i = 0; i < digits.size(); i += 2) {
+    const int high = digit(digits[i]), low = digit(digits[i + 1]);
+    if (high < 0 || low < 0) return bad;
+    bytes += static_cast<char>(high * 16 + low);
+  }
+  return bytes;
 }
 
 std::string StringOr(const nlohmann::json& value, const char* field, std::string fallback) {
@@ -66,6 +137,14 @@ std::string RecordToJson(const google::protobuf::Message& record, bool pretty) {
   std::string text;
   TASKMINT_CHECK(google::protobuf::util::MessageToJsonString(record, &text, options).ok());
   return text;
+}
+
+Status RecordFromJson(const nlohmann::json& value, google::protobuf::Message& record) {
+  const auto status = google::protobuf::util::JsonStringToMessage(DumpJson(value), &record);
+  if (status.ok()) return OkStatus();
+  return {Code::kInvalidArgument, Boundary::kConfig,
+          "no " + record.GetTypeName() + ": " +
+              OneLine(std::string_view(status.message().data(), status.message().size()))};
 }
 
 }  // namespace taskmint

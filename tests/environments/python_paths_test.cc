@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "environments/repository/python/session.h"
+#include "environments/repository/python/pytest_command.h"
 #include "environments/repository/python/sources.h"
 #include "tests/environments/python_fixture.h"
 

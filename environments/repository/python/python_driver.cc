@@ -5,6 +5,8 @@
 #include "environments/repository/python/doctoring.h"
 #include "environments/repository/python/installation.h"
 #include "environments/repository/python/mutants.h"
+#include "environments/repository/python/portable_parts.h"
+#include "environments/repository/python/pytest_command.h"
 #include "environments/repository/python/sentinels.h"
 #include "environments/repository/python/session.h"
 #include "environments/repository/python/steering.h"
@@ -64,6 +66,10 @@ class PythonDriver : public LanguageDriver {
                                const std::vector<std::string>& others, uint64_t draw,
                                std::stop_token stop) const override {
     return DoctorPythonTests(sandboxes, overlay, targets, others, draw, stop);
+  }
+  Result<PortableParts> Portable(const v1::RepositoryEnvironment& environment,
+                                 const FileTree& reference) const override {
+    return PythonPortableParts(environment, reference);
   }
   Result<std::vector<AlteredSolution>> Mutants(sandbox::SandboxHost& sandboxes,
                                                const FileTree& parent_tree,

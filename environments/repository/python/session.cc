@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "environments/repository/python/byte_code.h"
+#include "environments/repository/python/pytest_command.h"
 #include "environments/repository/python/scripts.h"
 #include "environments/repository/python/steering.h"
 #include "environments/repository/state_sandbox.h"
@@ -32,23 +33,6 @@ constexpr size_t kCollectedBytesMax = 64 << 20;  // byte code is taken out with 
 constexpr int64_t kWallMsDefault = 600'000;
 constexpr int64_t kLogBytesMax = 256 << 10;
 constexpr int64_t kReportBytesMax = 64 << 20;
-
-// Options of pytest that take the next argument as their value.
-bool TakesValue(std::string_view option) {
-  static const std::set<std::string_view> kOptions = {"-k",           "-m",
-                                                      "-c",           "-p",
-                                                      "-o",           "-n",
-                                                      "-W",           "-r",
-                                                      "--ignore",     "--ignore-glob",
-                                                      "--deselect",   "--rootdir",
-                                                      "--confcutdir", "--import-mode",
-                                                      "--maxfail",    "--tb",
-                                                      "--capture",    "--color",
-                                                      "--durations",  "--basetemp",
-                                                      "--cov",        "--dist",
-                                                      "--timeout",    "--override-ini"};
-  return kOptions.contains(option);
-}
 
 std::string RandomName() {
   return Sha256Hex(std::to_string(SystemRandom()) + std::to_string(SystemRandom())).substr(0, 20);
@@ -177,10 +161,10 @@ class PythonSession : public TestSession {
   Status StartRunner() {
     sandbox::Command command;
     std::string script;
-    for (const char* part : {"class_lines.py", "compile.py", "runner.py"}) {
+    for (const char* part : kRunnerScripts) {
       script += std::string(PythonScript(part)) + "\n\n";
     }
-    command.argv = {"/venv/bin/python", "-c", script};
+    command.argv = {kPythonOfRuns, "-c", script};
     command.folder = "/";
     auto started = sandbox_->Start(command);
     if (!started.ok()) return started.status().WithContext("starting the test runner");
@@ -267,35 +251,11 @@ class PythonSession : public TestSession {
     return code_.empty() ? OkStatus() : sandbox_->Put(code_, kStateWork, kStateFileTimeS);
   }
 
-  // Ours after the user's: the last one counts.
-  std::vector<std::string> Options(const std::string& report) const {
-    return {"-p",
-            "no:cacheprovider",
-            "-p",
-            "no:randomly",
-            "-o",
-            "addopts=",
-            "-o",
-            "filterwarnings=default",
-            "-o",
-            "junit_family=xunit1",
-            "--rootdir=/work",
-            "--maxfail=0",
-            "--continue-on-collection-errors",
-            "--color=no",
-            "--tb=native",  // the others parse the whole file for each failure
-            "--junitxml=" + report};
-  }
-
   std::vector<std::string> Arguments(const TestRun& run, const std::string& report) const {
-    std::vector<std::string> arguments;
-    bool value = false;
-    for (const std::string& argument : *arguments_) {
-      const bool path = !value && !argument.starts_with('-');
-      if (!path || run.files.empty()) arguments.push_back(argument);
-      value = !value && TakesValue(argument);
-    }
-    for (std::string& option : Options(report)) arguments.push_back(std::move(option));
+    std::vector<std::string> arguments =
+        run.files.empty() ? *arguments_ : WithoutPaths(*arguments_);
+    // Ours after the user's: the last one counts.
+    for (std::string& option : PytestOptions(report)) arguments.push_back(std::move(option));
     // A selection would leave out sentinels of the files that are named.
     if (!run.files.empty()) arguments.insert(arguments.end(), {"-k", "", "-m", ""});
     for (std::string& test : Selection(run)) arguments.push_back(std::move(test));
@@ -383,7 +343,7 @@ class PythonSession : public TestSession {
     command.output_bytes_max = kLogBytesMax / 2;
     command.wall_ms_max = run.wall_ms_max > 0 ? run.wall_ms_max : kWallMsDefault;
     std::string options;
-    for (const std::string& option : Options(report)) {
+    for (const std::string& option : PytestOptions(report)) {
       options += (options.empty() ? "'" : " '") + option + "'";
     }
     command.variables["PYTEST_ADDOPTS"] = options;
@@ -415,56 +375,6 @@ class PythonSession : public TestSession {
 };
 
 }  // namespace
-
-std::optional<std::vector<std::string>> ArgumentsOfPytest(const std::string& command) {
-  std::vector<std::string> words;
-  std::string word;
-  bool within = false;
-  char quote = 0;
-  for (size_t i = 0; i < command.size(); ++i) {
-    const char c = command[i];
-    if (quote != 0) {
-      if (c == quote) {
-        quote = 0;
-      } else if (c == '\\' && quote == '"' && i + 1 < command.size()) {
-        word += command[++i];
-      } else if (c == '$' && quote == '"') {
-        return std::nullopt;
-      } else {
-        word += c;
-      }
-    } else if (c == '\'' || c == '"') {
-      quote = c;
-      within = true;
-    } else if (c == '\\' && i + 1 < command.size()) {
-      word += command[++i];
-      within = true;
-    } else if (c == ' ' || c == '\t') {
-      if (within) words.push_back(std::move(word));
-      word.clear();
-      within = false;
-    } else if (std::string_view("|&;<>()$`*?#~={}\n[]").find(c) != std::string_view::npos &&
-               !(c == '=' && !words.empty())) {
-      return std::nullopt;
-    } else {
-      word += c;
-      within = true;
-    }
-  }
-  if (quote != 0) return std::nullopt;
-  if (within) words.push_back(std::move(word));
-  if (words.empty()) return std::nullopt;
-  if (words[0] == "pytest" || words[0] == "py.test") return {{words.begin() + 1, words.end()}};
-  if (words.size() >= 3 && (words[0] == "python" || words[0] == "python3") && words[1] == "-m" &&
-      words[2] == "pytest") {
-    return {{words.begin() + 3, words.end()}};
-  }
-  return std::nullopt;
-}
-
-std::map<std::string, std::string> PythonVariables() {
-  return {{"PATH", "/venv/bin:/usr/bin:/bin"}, {"VIRTUAL_ENV", "/venv"}, {"PYTHONHASHSEED", "0"}};
-}
 
 Result<std::unique_ptr<TestSession>> OpenPythonSession(sandbox::SandboxHost& sandboxes,
                                                        const v1::RepositoryEnvironment& environment,

@@ -29,19 +29,43 @@ std::vector<std::string_view> Components(std::string_view path) {
   }
 }
 
-bool IsIn(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
+// What follows travels with the portable grader (see SteeringRules) but for the code that reads it.
+constexpr std::string_view kSteeringNames[] = {
+    "conftest.py", "pytest.ini", ".pytest.ini",    "pytest.toml", ".pytest.toml",
+    "tox.ini",     "setup.cfg",  "pyproject.toml", "noxfile.py",  ".coveragerc",
+    "pytest",      "py.test",    "pyvenv.cfg"};
+constexpr std::string_view kSteeringEndings[] = {".pth", ".pyc", ".pyo"};
+constexpr std::string_view kSiteModules[] = {"sitecustomize", "usercustomize"};
+constexpr std::string_view kRunnerPrefixes[] = {"pytest", "_pytest"};
+constexpr std::string_view kRunnerModules[] = {"pluggy",         "iniconfig",
+                                               "packaging",      "py",
+                                               "attr",           "attrs",
+                                               "tomli",          "exceptiongroup",
+                                               "hypothesis",     "_hypothesis_globals",
+                                               "xdist",          "execnet",
+                                               "pygments",       "coverage",
+                                               "colorama",       "importlib_metadata",
+                                               "zipp",           "six",
+                                               "toml",           "typing_extensions",
+                                               "more_itertools", "atomicwrites",
+                                               "wcwidth",        "anyio",
+                                               "mock",           "pkg_resources",
+                                               "setuptools",     "numpy",
+                                               "psutil",         "sortedcontainers",
+                                               "pathlib2",       "taskmint"};
+
+template <typename Names>
+bool IsIn(std::string_view name, const Names& names) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
 // Steers the runner, or is loaded in its place, wherever it stands.
 bool IsSteering(std::string_view path) {
   const std::string_view name = BaseName(path);
-  if (IsIn(name, {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml",
-                  "tox.ini", "setup.cfg", "pyproject.toml", "noxfile.py", ".coveragerc", "pytest",
-                  "py.test", "pyvenv.cfg"})) {
-    return true;
+  if (IsIn(name, kSteeringNames)) return true;
+  for (const std::string_view ending : kSteeringEndings) {
+    if (name.ends_with(ending)) return true;
   }
-  if (name.ends_with(".pth") || name.ends_with(".pyc") || name.ends_with(".pyo")) return true;
   for (const std::string_view part : Components(path)) {
     // importlib.metadata takes them in any case.
     const std::string lower = LowerCase(std::string(part));
@@ -49,7 +73,7 @@ bool IsSteering(std::string_view path) {
       return true;
     }
     // As a package, a source or an extension module ("sitecustomize.abi3.so").
-    if (IsIn(part.substr(0, part.find('.')), {"sitecustomize", "usercustomize"})) return true;
+    if (IsIn(part.substr(0, part.find('.')), kSiteModules)) return true;
   }
   return false;
 }
@@ -65,25 +89,10 @@ bool IsBelowTestFolder(std::string_view path) {
 
 // A top-level module that the runner or its plugins import, or that Python brings along.
 bool IsModuleOfRunner(std::string_view module) {
-  if (module.starts_with("pytest") || module.starts_with("_pytest")) return true;
-  if (IsIn(module, {"pluggy",         "iniconfig",
-                    "packaging",      "py",
-                    "attr",           "attrs",
-                    "tomli",          "exceptiongroup",
-                    "hypothesis",     "_hypothesis_globals",
-                    "xdist",          "execnet",
-                    "pygments",       "coverage",
-                    "colorama",       "importlib_metadata",
-                    "zipp",           "six",
-                    "toml",           "typing_extensions",
-                    "more_itertools", "atomicwrites",
-                    "wcwidth",        "anyio",
-                    "mock",           "pkg_resources",
-                    "setuptools",     "numpy",
-                    "psutil",         "sortedcontainers",
-                    "pathlib2",       "taskmint"})) {
-    return true;
+  for (const std::string_view prefix : kRunnerPrefixes) {
+    if (module.starts_with(prefix)) return true;
   }
+  if (IsIn(module, kRunnerModules)) return true;
   return std::binary_search(std::begin(kStandardModules), std::end(kStandardModules), module);
 }
 
@@ -113,22 +122,36 @@ bool HasModule(const FileTree& tree, const std::string& stem) {
   return found != tree.files().end() && found->first.starts_with(stem + "/");
 }
 
+// The module that `path` is, or is a part of, at an import root; empty where it is none.
+std::string ModuleAt(const std::string& root, const std::string& path) {
+  if (!path.starts_with(root)) return {};
+  const std::string rest = path.substr(root.size());
+  const size_t slash = rest.find('/');
+  const std::string first = rest.substr(0, slash);
+  if (slash == std::string::npos && !first.ends_with(".py") &&
+      first.find(".so") == std::string::npos) {
+    return {};
+  }
+  return first.substr(0, first.find('.'));
+}
+
 // A module of the runner's, new at an import root, would be imported in the real one's place.
 bool Shadows(const std::string& path, const std::set<std::string>& roots,
              const FileTree& reference) {
   for (const std::string& root : roots) {
-    if (!path.starts_with(root)) continue;
-    const std::string rest = path.substr(root.size());
-    const size_t slash = rest.find('/');
-    const std::string first = rest.substr(0, slash);
-    if (slash == std::string::npos && !first.ends_with(".py") &&
-        first.find(".so") == std::string::npos) {
-      continue;
-    }
-    const std::string module = first.substr(0, first.find('.'));
+    const std::string module = ModuleAt(root, path);
     if (IsModuleOfRunner(module) && !HasModule(reference, root + module)) return true;
   }
   return false;
+}
+
+bool IsPackageOfTests(std::string_view path) {
+  return BaseName(path) == "__init__.py" && IsBelowTestFolder(path);
+}
+
+template <typename Names>
+std::vector<std::string> Strings(const Names& names) {
+  return {std::begin(names), std::end(names)};
 }
 
 }  // namespace
@@ -147,13 +170,14 @@ bool IsPythonTestFile(std::string_view path) {
 PathRole PythonRoleOf(std::string_view path) {
   if (IsSteering(path)) return PathRole::kSteering;
   if (IsPythonTestFile(path) || IsBelowTestFolder(path)) return PathRole::kTest;
+  constexpr std::string_view kAside[] = {"docs",       "doc",     "examples", "example", "bench",
+                                         "benchmarks", "scripts", "tools",    ".github"};
+  constexpr std::string_view kTools[] = {"setup.py", "fabfile.py", "tasks.py"};
   const auto parts = Components(path);
-  const bool aside =
-      parts.size() > 1 && IsIn(parts[0], {"docs", "doc", "examples", "example", "bench",
-                                          "benchmarks", "scripts", "tools", ".github"});
+  const bool aside = parts.size() > 1 && IsIn(parts[0], kAside);
   const std::string_view name = parts.back();
   const bool code = name.ends_with(".py") || name.ends_with(".pyx") || name.ends_with(".pxd");
-  const bool tool = parts.size() == 1 && IsIn(name, {"setup.py", "fabfile.py", "tasks.py"});
+  const bool tool = parts.size() == 1 && IsIn(name, kTools);
   if (!code || aside || tool) {
     return PathRole::kOther;
   }
@@ -166,12 +190,32 @@ std::vector<std::string> PythonForeignSteering(const FileTree& solution,
   std::vector<std::string> foreign;
   for (const auto& [path, entry] : solution.files()) {
     if (reference.Contains(path)) continue;
-    const bool package_of_tests = BaseName(path) == "__init__.py" && IsBelowTestFolder(path);
-    if (IsSteering(path) || package_of_tests || Shadows(path, roots, reference)) {
+    if (IsSteering(path) || IsPackageOfTests(path) || Shadows(path, roots, reference)) {
       foreign.push_back(path);
     }
   }
   return foreign;
+}
+
+SteeringRules SteeringRulesBeside(const FileTree& reference) {
+  SteeringRules rules;
+  rules.names = Strings(kSteeringNames);
+  rules.endings = Strings(kSteeringEndings);
+  rules.site_modules = Strings(kSiteModules);
+  rules.runner_prefixes = Strings(kRunnerPrefixes);
+  rules.runner_modules = Strings(kRunnerModules);
+  rules.import_roots = ImportRoots(reference);
+  for (const auto& [path, entry] : reference.files()) {
+    bool of_runner = false;
+    for (const std::string& root : rules.import_roots) {
+      const std::string module = ModuleAt(root, path);
+      if (!IsModuleOfRunner(module)) continue;
+      of_runner = true;
+      if (HasModule(reference, root + module)) rules.known_modules.insert(root + module);
+    }
+    if (of_runner || IsSteering(path) || IsPackageOfTests(path)) rules.known_files.insert(path);
+  }
+  return rules;
 }
 
 }  // namespace taskmint::environments

@@ -1,0 +1,91 @@
+// Kept tasks to files that others load: `taskmint export`.
+#ifndef TASKMINT_ORCHESTRATOR_EXPORT_H_
+#define TASKMINT_ORCHESTRATOR_EXPORT_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "datasets/store.h"
+#include "datasets/task_import.h"
+#include "proto/base/status.h"
+#include "proto/task.pb.h"
+
+namespace taskmint::orchestrator {
+
+struct ExportRequest {
+  datasets::ExportFormat format = datasets::ExportFormat::kHarbor;
+  // The folder to make.
+  std::string out;
+  // SQLite expression over task_view; empty: every kept task.
+  std::string where;
+  // "org/name".
+  std::string name;
+  // Of SWE-bench's rows.
+  std::string split;
+  // Whether tasks of unknown licence go along.
+  bool licence_unknown_ok = false;
+  // Whether an earlier export at `out` is replaced.
+  bool force = false;
+  // Tasks written, and proven, at once.
+  int64_t jobs = 1;
+};
+
+// Runs what was written, from nothing but the folder. Empty when the task holds; else why it does
+// not. Called by several threads at once. Errors: the machine failed, so that nothing is known.
+using ProveExported = std::function<Result<std::string>(const std::string& folder,
+                                                        const v1::Task& task, std::stop_token)>;
+
+struct ExportSummary {
+  struct Written {
+    std::string id;
+    // "org/attrs-3fa94c21b0de", or SWE-bench's instance id.
+    std::string name;
+    // Below `out`.
+    std::string folder;
+    // Harbor's content hash; over all files for SWE-bench.
+    std::string digest;
+    // Found complete, left by an export that was interrupted.
+    bool resumed = false;
+  };
+  struct Skipped {
+    std::string id;
+    std::string reason;
+    // The task is damaged or the machine failed: no decision of the export's.
+    bool failed = false;
+  };
+  // In the order of the store's list.
+  std::vector<Written> tasks;
+  std::vector<Skipped> skipped;
+  bool proven = false;
+  // Of dataset.toml; empty for SWE-bench.
+  std::string dataset_hash;
+  int64_t wall_ms = 0;
+};
+
+struct ExportProgress {
+  int64_t done = 0;
+  int64_t total = 0;
+  int64_t skipped = 0;
+};
+// Called after each task, by one thread at a time.
+using ExportListener = std::function<void(const ExportProgress&)>;
+
+// Writes the tasks for which `where` holds to OUT.partial beside `out`, and renames that when all
+// of them are done: `out` is whole or absent. `prove` may be null. Interrupted (CANCELLED) or out
+// of space, what was finished stays in OUT.partial, and the same request goes on there; a request
+// that differs begins anew. Where no task can be written, nothing is left.
+//
+// Errors: INVALID_ARGUMENT (config) for an `out` that exists, is not empty, and is not an earlier
+// export that `force` allows to replace; for a `where` that is none; UNAVAILABLE (config) while
+// another process writes there; those of the store and of writing.
+Result<ExportSummary> ExportTasks(datasets::Store& store, const ExportRequest& request,
+                                  const ProveExported& prove, const ExportListener& listener,
+                                  std::stop_token stop);
+
+}  // namespace taskmint::orchestrator
+
+#endif  // TASKMINT_ORCHESTRATOR_EXPORT_H_
