@@ -1,23 +1,11 @@
 #include "datasets/repository_settings.h"
 
-namespace {
-// The parser of toml++ 3.3 asserts on damaged input ("[}" for one), and without assertions goes on
-// into undefined behaviour. Here a failed assertion is an error like any other.
-struct ParserFault {};
-[[noreturn]] void ThrowParserFault() { throw ParserFault(); }
-}  // namespace
-#undef NDEBUG
-#define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : ThrowParserFault())
-// Without exceptions the parser returns its error; this needs the header-only form.
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 
+#include "datasets/toml_guard.h"
+#include "datasets/toml_parser.h"
 #include "proto/base/utf8.h"
 
 namespace taskmint::datasets {
@@ -25,119 +13,11 @@ namespace {
 
 constexpr size_t kListItemsMax = 1'000;
 constexpr size_t kItemBytesMax = 1'000;
-constexpr int kNestingMax = 32;
 constexpr double kMinutesMin = 0.1;
 constexpr double kMinutesMax = 1'440;
 constexpr double kMsPerMinute = 60'000;
 constexpr std::string_view kKeys =
     "setup, test_command, packages, build_hosts and test_wall_minutes_max";
-
-// What the parser must not see: dots and brackets that nest deeply, because its own recursion and
-// that of its destructors follows them; and headings of tables, which settings do not have.
-class StructureScan {
- public:
-  struct Fault {
-    int64_t line = 0;  // from 1
-    std::string_view what;
-  };
-  // The first fault; nothing when there is none.
-  std::optional<Fault> Find(std::string_view text) {
-    for (size_t i = 0; i < text.size();) {
-      const char c = text[i];
-      if (c == '"' || c == '\'') {
-        i = AfterString(text, i);
-        last_ = c;
-        continue;
-      }
-      if (c == '[' && open_ == 0 && last_ != '=') {
-        return Fault{line_, "tables are not known; keys stand at the top level"};
-      }
-      if (c != ' ' && c != '\t') last_ = c;
-      if (c == '#') {
-        i = std::min(text.find('\n', i), text.size());
-        continue;
-      }
-      if (c == '\n') {
-        ++line_;
-        dots_ = 0;
-      } else if (c == '.') {
-        ++dots_;
-      } else if (c == '[' || c == '{') {
-        ++open_;
-      } else if ((c == ']' || c == '}') && open_ > 0) {
-        --open_;
-      } else if (c == ',' || c == '=') {
-        dots_ = 0;
-      }
-      if (dots_ > kNestingMax || open_ > kNestingMax) return Fault{line_, "nested too deep"};
-      ++i;
-    }
-    return std::nullopt;
-  }
-
- private:
-  size_t AfterString(std::string_view text, size_t i) {
-    const char quote = text[i];
-    const std::string three(3, quote);
-    const bool is_long = text.substr(i, 3) == three;
-    i += is_long ? 3 : 1;
-    while (i < text.size()) {
-      if (quote == '"' && text[i] == '\\') {
-        if (i + 1 < text.size() && text[i + 1] == '\n') ++line_;
-        i += 2;
-        continue;
-      }
-      if (is_long && text.substr(i, 3) == three) {
-        i += 3;
-        // Up to two quotes of the content may stand before the closing three.
-        for (int extra = 0; extra < 2 && i < text.size() && text[i] == quote; ++extra) ++i;
-        return i;
-      }
-      if (!is_long && (text[i] == quote || text[i] == '\n')) return i + (text[i] == quote ? 1 : 0);
-      if (text[i] == '\n') ++line_;
-      ++i;
-    }
-    return text.size();
-  }
-
-  int64_t line_ = 1;
-  char last_ = '\n';  // that is no white space
-  int dots_ = 0;
-  int open_ = 0;
-};
-
-// toml++ 3.3 reaches what it declares unreachable at some characters beyond ASCII, so that it is
-// given none: they pass through it percent-encoded, and so does the percent sign.
-std::string ToAscii(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string ascii;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80 && c != '%') {
-      ascii += c;
-    } else {
-      ascii += {'%', kDigits[byte >> 4U], kDigits[byte & 0xFU]};
-    }
-  }
-  return ascii;
-}
-
-std::string FromAscii(std::string_view ascii) {
-  std::string text;
-  for (size_t i = 0; i < ascii.size(); ++i) {
-    unsigned value = 0;
-    const char* digits = ascii.data() + i + 1;
-    const bool is_code = ascii[i] == '%' && i + 2 < ascii.size() &&
-                         std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
-    if (is_code && (value >= 0x80 || value == '%')) {
-      text += static_cast<char>(value);
-      i += 2;
-    } else {
-      text += ascii[i];
-    }
-  }
-  return text;
-}
 
 // "host" or "host:port": what the build's proxy compares.
 bool IsHost(std::string_view text) {
@@ -181,7 +61,7 @@ class SettingsReader {
 
   Status Refuse(int64_t line, const std::string& why) const {
     return {Code::kInvalidArgument, Boundary::kConfig,
-            name_ + ":" + std::to_string(line) + ": " + Printable(FromAscii(why))};
+            name_ + ":" + std::to_string(line) + ": " + Printable(TomlOfAscii(why))};
   }
 
  private:
@@ -207,7 +87,7 @@ class SettingsReader {
                   std::string_view allowed, std::string& text) const {
     const auto* string = value.as_string();
     if (string == nullptr) return Refuse(line, std::string(key) + " must be a string");
-    text = FromAscii(string->get());
+    text = TomlOfAscii(string->get());
     if (HasControls(text, allowed) || !IsUtf8(text)) {
       return Refuse(line, std::string(key) + " holds control characters");
     }
@@ -225,7 +105,7 @@ class SettingsReader {
       const int64_t item_line = node.source().begin.line;
       if (string == nullptr)
         return Refuse(item_line, std::string(key) + " must be a list of strings");
-      const std::string item = FromAscii(string->get());
+      const std::string item = TomlOfAscii(string->get());
       if (item.size() > kItemBytesMax || HasControls(item, "") || !IsUtf8(item) ||
           !is_usable(item)) {
         return Refuse(item_line,
@@ -258,17 +138,17 @@ Result<v1::RepositorySettings> ParseRepositorySettings(std::string_view bytes,
   if (!IsUtf8(bytes)) return reader.Refuse(1, "this is no UTF-8");
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (bytes.starts_with(kByteOrderMark)) bytes.remove_prefix(kByteOrderMark.size());
-  if (const std::optional<StructureScan::Fault> fault = StructureScan().Find(bytes)) {
+  if (const std::optional<TomlFault> fault = FindTomlFault(bytes, /*tables=*/false)) {
     return reader.Refuse(fault->line, std::string(fault->what));
   }
   try {
-    const toml::parse_result parsed = toml::parse(ToAscii(bytes));
+    const toml::parse_result parsed = toml::parse(AsciiOfToml(bytes));
     if (!parsed) {
       return reader.Refuse(parsed.error().source().begin.line,
                            std::string(parsed.error().description()));
     }
     return reader.Read(parsed.table());
-  } catch (const ParserFault&) {
+  } catch (const TomlParserFault&) {
     return reader.Refuse(1, "this is no TOML");
   }
 }

@@ -40,6 +40,8 @@ class SqliteStore final : public Store {
   Status CreateRun(const std::string& run_id, const v1::Job& job,
                    const std::vector<v1::Candidate>& candidates,
                    const std::vector<StageJob>& jobs) override;
+  Result<bool> AddKept(const std::string& run_id, const v1::Job& job,
+                       v1::Candidate candidate) override;
   Result<std::optional<v1::Job>> FindRun(const std::string& run_id) override;
   Result<v1::Candidate> GetCandidate(const std::string& run_id, int64_t position) override;
   Result<std::vector<CandidateState>> CandidateStates(const std::string& run_id) override;

@@ -103,6 +103,11 @@ class Store {
   virtual Status CreateRun(const std::string& run_id, const v1::Job& job,
                            const std::vector<v1::Candidate>& candidates,
                            const std::vector<StageJob>& jobs) = 0;
+  // Adds a task that was kept elsewhere to a run, at the next position, and writes the run before
+  // that where it is new: one transaction. False, and nothing written, where any run keeps a task
+  // of its id. The blobs that it refers to are there already; job_id and position are set here.
+  virtual Result<bool> AddKept(const std::string& run_id, const v1::Job& job,
+                               v1::Candidate candidate) = 0;
   virtual Result<std::optional<v1::Job>> FindRun(const std::string& run_id) = 0;
   virtual Result<v1::Candidate> GetCandidate(const std::string& run_id, int64_t position) = 0;
   // (position, state, id) of every candidate of a run, by position. `id` is the task id when kept.

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -16,6 +17,40 @@ const nlohmann::json* Field(const nlohmann::json& value, const char* field) {
   if (!value.is_object()) return nullptr;
   const auto found = value.find(field);
   return found == value.end() ? nullptr : &*found;
+}
+
+// Keeps nothing but where the text ceases to be JSON.
+class FaultFinder final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    position_ = position;
+    return false;
+  }
+  size_t position() const { return position_; }
+
+ private:
+  size_t position_ = 0;
+};
+
+// From 1.
+int64_t LineOfFault(std::string_view text) {
+  FaultFinder finder;
+  nlohmann::json::sax_parse(text.begin(), text.end(), &finder);
+  const std::string_view before = text.substr(0, std::min(finder.position(), text.size()));
+  return 1 + std::count(before.begin(), before.end(), '\n');
 }
 
 }  // namespace
@@ -33,7 +68,8 @@ Result<nlohmann::json> ParseJson(std::string_view text) {
     return Status(Code::kInvalidArgument, Boundary::kConfig, "JSON nests deeper than 100 levels");
   }
   if (value.is_discarded()) {
-    return Status(Code::kInvalidArgument, Boundary::kConfig, "not valid JSON");
+    return Status(Code::kInvalidArgument, Boundary::kConfig,
+                  "not valid JSON (line " + std::to_string(LineOfFault(text)) + ")");
   }
   return value;
 }
@@ -101,6 +137,14 @@ std::string RecordToJson(const google::protobuf::Message& record, bool pretty) {
   std::string text;
   TASKMINT_CHECK(google::protobuf::util::MessageToJsonString(record, &text, options).ok());
   return text;
+}
+
+Status RecordFromJson(const nlohmann::json& value, google::protobuf::Message& record) {
+  const auto status = google::protobuf::util::JsonStringToMessage(DumpJson(value), &record);
+  if (status.ok()) return OkStatus();
+  return {Code::kInvalidArgument, Boundary::kConfig,
+          "no " + record.GetTypeName() + ": " +
+              OneLine(std::string_view(status.message().data(), status.message().size()))};
 }
 
 }  // namespace taskmint

@@ -13,7 +13,8 @@
 
 namespace taskmint {
 
-// INVALID_ARGUMENT (config) when `text` is not one JSON value or nests deeper than 100.
+// INVALID_ARGUMENT (config) when `text` is not one JSON value (says the line) or nests deeper than
+// 100.
 Result<nlohmann::json> ParseJson(std::string_view text);
 
 // Compact, or indented by two spaces when `pretty`; malformed UTF-8 becomes U+FFFD.
@@ -32,6 +33,9 @@ bool BoolOr(const nlohmann::json& value, const char* field, bool fallback);
 
 // A record as JSON with its field names as in the .proto file.
 std::string RecordToJson(const google::protobuf::Message& record, bool pretty = false);
+// The inverse, for a parsed value. INVALID_ARGUMENT (config) where `value` is no such record; a
+// field that the record does not have is an error.
+Status RecordFromJson(const nlohmann::json& value, google::protobuf::Message& record);
 
 }  // namespace taskmint
 

@@ -1,0 +1,117 @@
+#include "datasets/swebench_export.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "proto/base/json.h"
+#include "tests/datasets/sample_task.h"
+#include "tests/datasets/temporary_folder.h"
+
+namespace taskmint::datasets {
+namespace {
+
+using nlohmann::json;
+
+std::string Underscored(std::string_view id) {
+  std::string word(id);
+  for (char& c : word) c = c == ' ' ? '_' : c;
+  return word;
+}
+
+SwebenchTask Made(const ExportedTask& task) {
+  return MakeSwebenchTask(task, {}, {"taskmint/set", "train", Underscored}).value();
+}
+
+std::string FileOf(const SwebenchTask& task, const std::string& path) {
+  const FileEntry* entry = task.folder.files.Find(path);
+  EXPECT_NE(entry, nullptr) << path;
+  return entry == nullptr ? "" : *entry->content;
+}
+
+TEST(SwebenchExportTest, ARowHasEveryKeyAndListsAsStrings) {
+  const ExportedTask task = SampleTask(1);
+  const json row = ParseJson(Made(task).row).value();
+  std::set<std::string> keys;
+  for (const auto& [key, value] : row.items()) keys.insert(key);
+  EXPECT_EQ(keys, (std::set<std::string>{"repo", "instance_id", "base_commit", "patch",
+                                         "test_patch", "problem_statement", "hints_text",
+                                         "created_at", "version", "FAIL_TO_PASS", "PASS_TO_PASS",
+                                         "environment_setup_commit", "image", "eval_script",
+                                         "log_parser", "eval_type", "split", "datasets"}));
+  const std::string id = "owner__part-" + task.kept.task().id().substr(0, 12);
+  EXPECT_EQ(row["instance_id"], id);
+  EXPECT_EQ(row["repo"], "owner/part");
+  EXPECT_EQ(row["image"],
+            "swebench/sweb.eval.x86_64.owner_1776_" + id.substr(id.find("part")) + ":latest");
+  EXPECT_EQ(row["created_at"], "2023-11-14T22:13:21Z");
+  EXPECT_EQ(row["base_commit"], task.kept.task().provenance().parent_commit());
+  EXPECT_EQ(ParseJson(row["FAIL_TO_PASS"].get<std::string>()).value(),
+            json({"tests/test_part.py::test_a[one_two]", "tests/test_part.py::test_b"}));
+  EXPECT_EQ(ParseJson(row["PASS_TO_PASS"].get<std::string>()).value(),
+            json::array({"tests/test_part.py::test_c"}));
+  EXPECT_EQ(row["patch"], task.gold_patch);
+}
+
+TEST(SwebenchExportTest, TheFolderSaysTheSame) {
+  const SwebenchTask task = Made(SampleTask(1));
+  const json row = ParseJson(task.row).value();
+  EXPECT_EQ(FileOf(task, "eval.sh"), row["eval_script"]);
+  EXPECT_EQ(FileOf(task, "gold.patch"), row["patch"]);
+  EXPECT_EQ(FileOf(task, "test.patch"), row["test_patch"]);
+  EXPECT_EQ(FileOf(task, "problem_statement.md"), row["problem_statement"]);
+  // Each line is a key and a JSON value.
+  std::istringstream lines(FileOf(task, "task.yaml"));
+  int keys = 0;
+  for (std::string line; std::getline(lines, line); ++keys) {
+    const size_t colon = line.find(": ");
+    ASSERT_NE(colon, std::string::npos) << line;
+    EXPECT_EQ(ParseJson(line.substr(colon + 2)).value(), row[line.substr(0, colon)]) << line;
+  }
+  EXPECT_EQ(keys, 11);
+}
+
+// The script itself, with a grader that prints and fails.
+TEST(SwebenchExportTest, TheScriptPrintsBetweenTheMarkersAndTheGradersExitCode) {
+  const TemporaryFolder folder;
+  ExportedTask task = SampleTask(1);
+  task.kept.mutable_task()->mutable_environment()->mutable_repository()->set_work_path(
+      folder.path());
+  SetFile(task.grader, "grade.py",
+          RegularFile("import os, sys\nprint('FAILED tests/a.py::b', os.path.exists(sys.argv[2] + "
+                      "'/.git'), os.path.exists(os.path.dirname(__file__) + '/data'))\n"
+                      "sys.exit(1)\n"));
+  SetFile(task.grader, "data", RegularFile(std::string(5'000, 'x')));
+  std::string script = FileOf(Made(task), "eval.sh");
+  // As SWE-bench changes it before it runs.
+  const size_t end = script.find("echo '>>>>> End Test Output'");
+  ASSERT_NE(end, std::string::npos);
+  script.insert(end, "KEPT=$?\n");
+  script += "echo \"kept $KEPT\"\n";
+  std::ofstream(folder.path() + "/eval.sh") << script;
+  std::filesystem::create_directories(folder.path() + "/.git");
+  const std::string out = folder.path() + "/out";
+  ASSERT_EQ(std::system(("bash " + folder.path() + "/eval.sh > " + out + " 2>&1").c_str()), 0);
+  std::ifstream file(out);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_EQ(text.substr(text.find(">>>>>")),
+            ">>>>> Start Test Output\nFAILED tests/a.py::b False True\n>>>>> End Test Output\n"
+            ">>>>> Test Exit Code: 1\nkept 1\n");
+  EXPECT_TRUE(std::filesystem::exists(folder.path() + "/.git"));
+}
+
+TEST(SwebenchExportTest, WhatIsNoUtf8CannotBeARow) {
+  ExportedTask task = SampleTask(1);
+  task.gold_patch += "\xff";
+  const Status status = MakeSwebenchTask(task, {}, {"taskmint/set", "train", Underscored}).status();
+  EXPECT_EQ(status.code(), Code::kFailedPrecondition);
+}
+
+TEST(SwebenchExportTest, TheConfigurationNamesDatasetAndSplit) {
+  EXPECT_EQ(SwebenchConfig({"taskmint/set", "train", Underscored}),
+            "datasets: [\"taskmint/set\"]\nsplits: [\"train\"]\n");
+}
+
+}  // namespace
+}  // namespace taskmint::datasets
