@@ -5,6 +5,7 @@
 
 #include "datasets/repository_settings.h"
 #include "environments/repository/candidate.h"
+#include "environments/repository/cpp/installation.h"
 #include "environments/repository/git_repository.h"
 #include "environments/repository/python/sources.h"
 #include "environments/repository/source_import.h"
@@ -90,6 +91,7 @@ Result<const LanguageDriver*> DetectDriver(GitRepository& repository, const v1::
 
 // Without the driver's tools every candidate would be rejected for the machine's fault.
 Status CheckTools(const LanguageDriver& driver) {
+  if (driver.language() == "cpp") return environments::CheckCppTools();
   if (driver.language() != "python") return OkStatus();
   return environments::CheckPythonTools();
 }

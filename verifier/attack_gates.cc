@@ -107,14 +107,21 @@ GateResult MutationGate(const GradingBench& bench, const v1::TestVerifier& expec
     return row.NoVerdict("no mutants could be made: " + mutants.status().message());
   int64_t graded = 0;
   int64_t killed = 0;
+  int64_t unbuilt = 0;
   row.Count("no_verdict", 0);
   std::vector<std::string> survivors;
   for (const auto& mutant : *mutants) {
-    const v1::Verdict verdict =
-        GradeInto(row, bench, expected, mutant, Depth::kOneRun, settings, stop).verdict;
+    const GradeResult grade =
+        GradeInto(row, bench, expected, mutant, Depth::kOneRun, settings, stop);
+    const v1::Verdict& verdict = grade.verdict;
     if (verdict.state() == v1::Verdict::STATE_NO_VERDICT) {
       if (stop.stop_requested()) return row.NoVerdict("cancelled");
       row.Count("no_verdict");
+      continue;
+    }
+    if (!grade.built) {  // it damages nothing that anybody could run
+      row.Count("unbuilt");
+      ++unbuilt;
       continue;
     }
     ++graded;
@@ -131,9 +138,10 @@ GateResult MutationGate(const GradingBench& bench, const v1::TestVerifier& expec
   std::string detail = std::to_string(killed) + " of " +
                        CountOf(static_cast<size_t>(graded), "mutant") + " scored 0";
   if (!survivors.empty()) detail += "; survived: " + NameSome(survivors);
+  if (unbuilt > 0) detail += "; " + std::to_string(unbuilt) + " more did not compile";
   if (graded < settings.mutants_min) {
     // Too few because the machine failed is not the same as too few to be had.
-    if (static_cast<int64_t>(mutants->size()) >= settings.mutants_min) {
+    if (static_cast<int64_t>(mutants->size()) - unbuilt >= settings.mutants_min) {
       return row.NoVerdict("too few mutants could be graded: " + detail);
     }
     return row.Finish(v1::Evidence::OUTCOME_UNMEASURED, detail);

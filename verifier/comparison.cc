@@ -15,9 +15,11 @@ bool IsFailure(v1::TestStatus status) {
   return status == v1::TEST_STATUS_FAILED || status == v1::TEST_STATUS_ERROR;
 }
 
-// A collection error is reported under the file's own id.
+// A collection error is reported under the file's own id, the end of a program ("name" of
+// "name/case") under the program's.
 bool FileFails(const Tests& tests, const std::string& id) {
-  return IsFailure(StatusOf(tests, std::string(FileOfTest(id))));
+  return IsFailure(StatusOf(tests, std::string(FileOfTest(id)))) ||
+         IsFailure(StatusOf(tests, id.substr(0, id.find('/'))));
 }
 
 std::vector<std::string>* Place(const std::string& id, v1::TestStatus before,

@@ -19,7 +19,7 @@ struct Comparison {
   std::vector<std::string> error_to_pass;  // missing or in error before, passes in all runs after
   std::vector<std::string> pass_to_pass;   // passed before, passes in all runs after
   // Passed before and passes in no run after: failed or in error, or gone with its file, which can
-  // no longer be collected.
+  // no longer be collected, or with its program, which ended before its report.
   std::vector<std::string> pass_to_fail;
   std::vector<std::string> flaky_fail_to_pass;  // failed before, passes in some runs after
   std::vector<std::string> flaky;               // anything else that passes in some runs after
@@ -30,7 +30,7 @@ struct Comparison {
 // Compares one run before with one or more after.
 Comparison Compare(const Tests& before, const std::vector<const Tests*>& after);
 
-// "tests/test_a.py" of "tests/test_a.py::TestA::test_b".
+// "tests/test_a.py" of "tests/test_a.py::TestA::test_b"; the id where it names no file.
 std::string_view FileOfTest(std::string_view id);
 
 // "120 passed, 3 failed, 1 in error, 2 skipped".

@@ -98,7 +98,8 @@ GateResult LintGate(const environments::Proposal& proposal,
 // such that every honest answer would be doubted (oracle).
 //
 // Values: oracle: fail_to_pass, error_to_pass, pass_to_pass, pass_to_fail, unjudged, graded_files,
-// suite_tests, suite_pass_to_pass, suite_varies, graded_wall_ms (the slowest graded run after the
+// coarse (expected ids that stand for whole programs, where there are any), suite_tests,
+// suite_pass_to_pass, suite_varies, graded_wall_ms (the slowest graded run after the
 // fix), targets_alone (1 where the fix passes its targets twice without the other tests of their
 // files), doctored, runs, sandboxes; repeat: repeats, shuffled, flaky_pass_to_pass,
 // flaky_fail_to_pass; null: runs, sandboxes.
@@ -120,9 +121,9 @@ GateResult CheatersGate(const GradingBench& bench, const v1::TestVerifier& expec
                         const environments::Proposal& proposal, const GateSettings& settings,
                         std::stop_token stop);
 
-// The mutation score; `values`: mutants, killed, mutation_score, no_verdict, judged_alone
-// (see First::kTargets), runs, sandboxes.
-// Mutants without a verdict are left out of the score.
+// The mutation score; `values`: mutants, killed, mutation_score, no_verdict, unbuilt (those that
+// did not compile, where there were any), judged_alone (see First::kTargets), runs, sandboxes.
+// Mutants without a verdict, and those that did not compile, are left out of the score.
 GateResult MutationGate(const GradingBench& bench, const v1::TestVerifier& expected,
                         const environments::Proposal& proposal, const GateSettings& settings,
                         std::stop_token stop);

@@ -43,6 +43,8 @@ struct Observation {
   Trust trust = Trust::kNoVerdict;
   // Why, unless trusted: one sentence.
   std::string reason;
+  // See TestRunOutput::built.
+  bool built = true;
   // By test id; the worst of duplicates. Empty unless a report could be read.
   std::map<std::string, v1::TestStatus> tests;
   std::string log;
@@ -139,7 +141,8 @@ enum class Depth {
 // it; else the verdict names the tests of the first run alone.
 enum class First {
   kEverything,
-  kTargetFiles,  // the files that hold fail-to-pass and error-to-pass tests
+  // The files that hold fail-to-pass and error-to-pass tests; all where ids do not name files.
+  kTargetFiles,
   // Those tests without the others of their files; for tasks whose fix passes so (GradeTargets). At
   // kWithTwin only a forged run is the last. At kOneRun a failing one is, too, which is an
   // approximation: a mutant that would pass only because another test ran before it counts as
@@ -163,6 +166,8 @@ struct GradeResult {
   int64_t runs = 0;
   // The verdict is that of a run of the targets without the other tests of their files.
   bool judged_alone = false;
+  // Of the run that the verdict is of; see TestRunOutput::built.
+  bool built = true;
 };
 GradeResult Grade(const GradingBench& bench, const v1::TestVerifier& expected,
                   const FileTree& solution, std::stop_token stop, const GradeOptions& options = {});

@@ -222,6 +222,7 @@ Observation Observer::Impl::Read(const TestRunOutput& output,
                                  const std::stop_token& stop) {
   Observation observation;
   observation.log = output.log;
+  observation.built = output.built;
   observation.wall_ms = output.wall_ms;
   observation.cpu_ms = output.cpu_ms;
   observation.trust = Trust::kNoReport;

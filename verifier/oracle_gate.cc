@@ -130,6 +130,7 @@ class OracleRun {
   int64_t before_wall_ms_max_ = settings_.test_wall_ms_max;
   int64_t graded_wall_ms_ = 0;  // the slowest graded run after the fix
   bool widened_ = false;
+  int64_t coarse_ = 0;  // expected ids that stand for whole programs
   std::vector<Run> runs_;
   Tests graded_before_;
   Tests graded_after_[kRepeats];
@@ -213,14 +214,18 @@ MaybeStop OracleRun::Confirm(const std::vector<std::string>& fail_to_pass,
                              const std::vector<std::string>& pass_to_fail,
                              std::set<std::string>& wider) {
   std::set<std::string> files;
+  bool everywhere = false;  // some ids do not name their files
   for (const auto* ids : {&fail_to_pass, &pass_to_fail}) {
     for (const std::string& id : *ids) {
-      if (std::string file(FileOfTest(id)); IsFile(file)) files.insert(std::move(file));
+      std::string file(FileOfTest(id));
+      everywhere |= file == id;
+      if (IsFile(file)) files.insert(std::move(file));
     }
   }
   suite_varies_ = fail_to_pass;
   suite_varies_.insert(suite_varies_.end(), pass_to_fail.begin(), pass_to_fail.end());
-  if (files.empty()) return std::nullopt;
+  if (files.empty() && !everywhere) return std::nullopt;
+  if (everywhere) files.clear();
   const std::vector<std::string> list(files.begin(), files.end());
   Tests before;
   Tests after;
@@ -237,7 +242,9 @@ MaybeStop OracleRun::Confirm(const std::vector<std::string>& fail_to_pass,
   }
   suite_varies_.clear();
   for (const std::string& id : fail_to_pass) {
-    if (std::binary_search(again.fail_to_pass.begin(), again.fail_to_pass.end(), id)) {
+    const bool confirmed =
+        std::binary_search(again.fail_to_pass.begin(), again.fail_to_pass.end(), id);
+    if (confirmed && IsFile(std::string(FileOfTest(id)))) {
       wider.insert(std::string(FileOfTest(id)));
     } else {
       suite_varies_.push_back(id);
@@ -255,7 +262,7 @@ MaybeStop OracleRun::Widen() {
   oracle_.Count("suite_pass_to_pass", static_cast<double>(suite.pass_to_pass.size()));
   std::vector<std::string> graded;
   const auto is_graded = [&](const std::string& id) {
-    return graded_.count(std::string(FileOfTest(id))) > 0;
+    return graded_.count(std::string(FileOfTest(id))) > 0 || graded_after_[0].count(id) > 0;
   };
   Move(suite.fail_to_pass, graded, is_graded);
   Move(suite.pass_to_fail, graded, is_graded);
@@ -267,6 +274,9 @@ MaybeStop OracleRun::Widen() {
   if (settings_.grade_full_suite) {
     for (const auto& [id, status] : suite_after_) {
       if (std::string file(FileOfTest(id)); IsFile(file)) wider.insert(std::move(file));
+    }
+    for (const auto& [path, entry] : bench_.overlay.files()) {
+      if (bench_.driver.IsTestFile(path)) wider.insert(path);
     }
   }
   const size_t narrow = graded_.size();
@@ -294,6 +304,11 @@ MaybeStop OracleRun::Settle() {
       {"pass_to_pass", c.pass_to_pass.size()},          {"pass_to_fail", c.pass_to_fail.size()},
       {"unjudged", c.unjudged.size() + c.flaky.size()}, {"graded_files", graded_.size()}};
   for (const auto& [name, count] : counts) oracle_.Count(name, static_cast<double>(count));
+  for (const auto* ids : {&c.fail_to_pass, &c.error_to_pass, &c.pass_to_pass}) {
+    coarse_ += std::count_if(ids->begin(), ids->end(),
+                             [&](const std::string& id) { return bench_.driver.IsCoarse(id); });
+  }
+  if (coarse_ > 0) oracle_.Count("coarse", static_cast<double>(coarse_));
   for (const Run& run : runs_) {
     if (!run.graded || !run.after) continue;
     graded_wall_ms_ = std::max(graded_wall_ms_, run.observation.wall_ms);
@@ -437,6 +452,7 @@ OracleResult OracleRun::Close(const MaybeStop& stop) {
                        std::to_string(c.pass_to_pass.size()) + " pass-to-pass in " +
                        CountOf(graded_.size(), "file") +
                        "; whole suite after: " + Tally(suite_after_);
+  if (coarse_ > 0) detail += "; " + std::to_string(coarse_) + " of them coarse";
   if (!suite_varies_.empty()) {
     detail += "; " + CountOf(suite_varies_.size(), "test") +
               " outside the graded files varied: " + NameSome(suite_varies_);

@@ -69,6 +69,9 @@ struct TestRunOutput {
   sandbox::Ending ending = sandbox::Ending::kExited;
   int exit_code = 0;
   int signal = 0;
+  // False where the state, or a part of it, could not be compiled: what was to be tested does not
+  // exist. Languages that are not compiled leave it true.
+  bool built = true;
   // JUnit XML (for pytest junit_family xunit1); nothing when the run left none.
   std::optional<std::string> junit_xml;
   // Standard output and error, cut at 256 KiB.
@@ -161,7 +164,7 @@ class LanguageDriver {
  public:
   virtual ~LanguageDriver() = default;
 
-  // "python".
+  // "python", "cpp".
   virtual std::string_view language() const = 0;
   // Whether a repository with files of these paths is of this language.
   virtual bool Detect(const std::vector<std::string>& paths) const = 0;
@@ -172,6 +175,15 @@ class LanguageDriver {
   // removed before grading. Covers files that would shadow the runner or the standard library.
   virtual std::vector<std::string> ForeignSteering(const FileTree& solution,
                                                    const FileTree& reference) const = 0;
+
+  // Whether a test id stands for a whole program, whose cases could not be told apart. Languages
+  // whose runner names every case have none.
+  virtual bool IsCoarse(std::string_view /*id*/) const { return false; }
+
+  // Absolute paths of the base, sorted, that are hidden beside SandboxSpec::DefaultMaskedPaths:
+  // where a release of the repository's own may be installed. A function of the tree, not of the
+  // machine.
+  virtual std::vector<std::string> MaskedPaths(const FileTree& /*tree*/) const { return {}; }
 
   // Finds out what the environment of `tree` at `commit_time_s` is made of. May use the network
   // through the allow-list proxy. Errors (environment): FAILED_PRECONDITION when the dependencies
@@ -214,8 +226,9 @@ class LanguageDriver {
   // The names of the test cases of reports about `tree`, which outlives them.
   virtual std::unique_ptr<TestNames> NamesOfTests(const FileTree& tree) const = 0;
 
-  // Sentinels to stand beside `graded_files`, drawn from `draw`: at least one must pass, one fail
-  // and one be in error; named like the tests in `overlay`.
+  // Sentinels to stand beside `graded_files`, drawn from `draw`: at least one must pass and one
+  // fail, and one be in error where the language tells that from a failure; named like the tests
+  // in `overlay`.
   virtual std::vector<SentinelFile> DrawSentinels(const FileTree& overlay,
                                                   const std::vector<std::string>& graded_files,
                                                   uint64_t draw) const = 0;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/store.h"
+#include "environments/repository/language_driver.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/clock.h"
@@ -118,8 +119,10 @@ void PrintBlock(const std::string& text) {
   if (!printable.empty() && printable.back() != '\n') PrintOut("\n");
 }
 
+// `driver` marks ids that stand for a whole program; null: none is known.
 template <typename Ids>
-void PrintIds(const std::string& role, const Ids& ids, int shown_max) {
+void PrintIds(const environments::LanguageDriver* driver, const std::string& role, const Ids& ids,
+              int shown_max) {
   if (ids.empty()) return;
   PrintOut("  " + role + " (" + std::to_string(ids.size()) + ")\n");
   int shown = 0;
@@ -128,7 +131,8 @@ void PrintIds(const std::string& role, const Ids& ids, int shown_max) {
       PrintOut("    ... and " + std::to_string(ids.size() - shown_max) + " more (--json)\n");
       return;
     }
-    PrintOut("    " + Printable(id) + "\n");
+    const bool coarse = driver != nullptr && driver->IsCoarse(id);
+    PrintOut("    " + Printable(id) + (coarse ? "  (coarse)" : "") + "\n");
   }
 }
 
@@ -141,10 +145,11 @@ void PrintTask(const Shown& shown) {
   const v1::TestVerifier& tests = task.verifier().tests();
   if (tests.graded_files_size() > 0) {
     Heading("Tests");
-    PrintIds("fail to pass", tests.fail_to_pass(), 20);
-    PrintIds("error to pass", tests.error_to_pass(), 20);
-    PrintIds("pass to pass", tests.pass_to_pass(), 5);
-    PrintIds("unjudged", tests.unjudged(), 5);
+    const auto* driver = environments::FindDriver(task.environment().repository().driver());
+    PrintIds(driver, "fail to pass", tests.fail_to_pass(), 20);
+    PrintIds(driver, "error to pass", tests.error_to_pass(), 20);
+    PrintIds(driver, "pass to pass", tests.pass_to_pass(), 5);
+    PrintIds(driver, "unjudged", tests.unjudged(), 5);
   }
   const v1::RepositoryEnvironment& environment = task.environment().repository();
   if (environment.layers_size() > 0) {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "orchestrator/environment_build.h"
 #include "orchestrator/evidence.h"
 #include "orchestrator/stages/stages.h"
@@ -42,7 +44,7 @@ v1::Evidence BuildEvidence(const ProvidedEnvironment& provided) {
 }
 
 void FillEnvironment(const RunContext& context, const v1::RepositorySettings& settings,
-                     const datasets::EnvironmentRow& built,
+                     const datasets::EnvironmentRow& built, const FileTree& parent_tree,
                      v1::RepositoryEnvironment& environment) {
   environment.Clear();
   environment.mutable_base()->set_package_list_digest(context.base.package_list_digest);
@@ -61,9 +63,12 @@ void FillEnvironment(const RunContext& context, const v1::RepositorySettings& se
   variables["PYTHONHASHSEED"] = "0";
   variables["TZ"] = "UTC";
   *environment.mutable_limits() = LimitsOf(settings);
-  for (std::string& path : sandbox::SandboxSpec::DefaultMaskedPaths()) {
-    environment.add_masked_paths(std::move(path));
+  std::vector<std::string> masked = sandbox::SandboxSpec::DefaultMaskedPaths();
+  for (std::string& path : context.driver.MaskedPaths(parent_tree)) {
+    masked.push_back(std::move(path));
   }
+  std::sort(masked.begin(), masked.end());
+  for (std::string& path : masked) environment.add_masked_paths(std::move(path));
 }
 
 }  // namespace
@@ -78,7 +83,7 @@ Result<StageOutcome> RunBuild(RunContext& context, v1::Candidate candidate, std:
     return Unbuildable(context, std::move(candidate), built.status());
   }
   TASKMINT_RETURN_IF_ERROR(built.status());
-  FillEnvironment(context, *settings, built->row,
+  FillEnvironment(context, *settings, built->row, proposal.parent_tree,
                   *candidate.mutable_task()->mutable_environment()->mutable_repository());
   AddEvidence(candidate, BuildEvidence(*built));
   StageOutcome outcome;

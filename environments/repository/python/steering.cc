@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "environments/repository/cpp/paths.h"
 #include "environments/repository/python/standard_modules.h"
 #include "proto/base/utf8.h"
 
@@ -157,6 +158,7 @@ std::vector<std::string> Strings(const Names& names) {
 }  // namespace
 
 bool IsPythonRepository(const std::vector<std::string>& paths) {
+  if (IsCppRepository(paths)) return false;
   return std::any_of(paths.begin(), paths.end(), [](const std::string& path) {
     return path == "pyproject.toml" || path == "setup.cfg" || path.ends_with(".py");
   });

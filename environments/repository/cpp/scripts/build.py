@@ -1,0 +1,475 @@
+"""Configures and builds one state of a repository, and says which tests there are.
+
+Stands behind tokens.py. Reads a JSON object on standard input and answers with one on standard
+output. Of the repository nothing runs here but what its own CMake files run; test programs are only
+linked.
+"""
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+PLACE = "/build/.taskmint"  # what is ours in the build folder
+TEST_OPTION = re.compile(r"(?:^|_)(?:BUILD_?|ENABLE_?|WITH_?)*(?:UNIT_?|ALL_?)?"
+                         r"TEST(?:S|ING)?(?:_ENABLED)?$", re.IGNORECASE)
+NO_OPTION = re.compile(r"FUZZ|PERF|BENCH|COVER|VALGRIND|INSTALL|CUDA|SANITI|ONLINE|NETWORK|PACKAGE|"
+                       r"DOWNLOAD|EXAMPLE|LOCALE|MODULE|WINDOWS|MSVC", re.IGNORECASE)
+OPTION = re.compile(r"\b(?:cmake_dependent_)?option\s*\(\s*([A-Za-z0-9_]+)", re.IGNORECASE)
+FILTERS = re.compile(r"--?(?:gtest_filter|gtest_also_run_disabled_tests|gtest_output|tc|test-case|"
+                     r"test-suite|ts)=")
+ERROR = re.compile(r"error|FAILED|undefined reference|cannot find|not found", re.IGNORECASE)
+LOG_BYTES_MAX = 96 << 10
+
+
+def tests_options(work):
+    """-D arguments that switch the tests on, from the options that the CMake files declare."""
+    names = set()
+    for folder, folders, files in os.walk(work):
+        depth = folder[len(work):].count("/")
+        folders[:] = [name for name in folders if not name.startswith(".")] if depth < 2 else []
+        for name in files:
+            if name == "CMakeLists.txt" or name.endswith(".cmake"):
+                try:
+                    with open(os.path.join(folder, name), errors="replace") as file:
+                        names.update(OPTION.findall(file.read(1 << 20)))
+                except OSError:
+                    pass
+    return ["-D%s=ON" % name for name in sorted(names)
+            if TEST_OPTION.search(name) and not NO_OPTION.search(name)]
+
+
+def bundled_sources():
+    """Sources of test frameworks that the base has, for builds that would fetch them."""
+    found = []
+    for name, folder in (("GOOGLETEST", "/usr/src/googletest"), ("GTEST", "/usr/src/googletest")):
+        if os.path.isfile(folder + "/CMakeLists.txt"):
+            found.append("-DFETCHCONTENT_SOURCE_DIR_%s=%s" % (name, folder))
+    return found
+
+
+class Build:
+    """One configuration of the sources, kept between the runs of a session."""
+
+    def __init__(self, request):
+        self.request = request
+        self.work, self.build = request["work"], "/build"
+        self.log = []
+        self.unbuilt = []
+        self.environment = dict(os.environ)
+        self.place_launcher()
+
+    def say(self, text):
+        self.log.append(text)
+
+    def place_launcher(self):
+        """The compilers' launcher: warnings of newer compilers are no errors."""
+        os.makedirs(PLACE, exist_ok=True)
+        cache = self.request["ccache"]
+        self.launcher = PLACE + "/launch"
+        line = 'exec %s"$@" -w\n' % ("/usr/bin/ccache " if cache else "")
+        if not os.path.exists(self.launcher):
+            with open(self.launcher, "w") as file:
+                file.write("#!/bin/sh\n" + line)
+            os.chmod(self.launcher, 0o755)
+        if cache:
+            self.environment.update({
+                "CCACHE_DIR": self.request["ccache_folder"], "CCACHE_NOSTATS": "1",
+                "CCACHE_REMOTE_STORAGE": self.request["ccache_storage"],
+                "CCACHE_COMPILERCHECK": "content", "CCACHE_MAXSIZE": "400M",
+                "CCACHE_SLOPPINESS": "include_file_mtime,include_file_ctime",
+                "CCACHE_TEMPDIR": PLACE + "/ccache.tmp"})
+
+    def run(self, argv, folder, quiet=False):
+        done = subprocess.run(argv, cwd=folder, env=self.environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        text = done.stdout.decode(errors="replace")
+        if not quiet or done.returncode:
+            self.say(text)
+        return done.returncode, text
+
+    # --- configuring
+
+    def configure(self):
+        if os.path.exists(self.build + "/build.ninja"):
+            return True
+        query = self.build + "/.cmake/api/v1/query"
+        os.makedirs(query, exist_ok=True)
+        open(query + "/codemodel-v2", "w").close()
+        arguments = ["cmake", "-S", self.work, "-B", self.build, "-G", "Ninja",
+                     "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS_DEBUG=-O0",
+                     "-DCMAKE_CXX_FLAGS_DEBUG=-O0", "-DBUILD_TESTING=ON",
+                     "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DFETCHCONTENT_FULLY_DISCONNECTED=ON",
+                     "-DFETCHCONTENT_TRY_FIND_PACKAGE_MODE=ALWAYS",
+                     "-DCMAKE_POLICY_VERSION_MINIMUM=3.5", "-DCMAKE_COMPILE_WARNING_AS_ERROR=OFF",
+                     "-DCMAKE_GTEST_DISCOVER_TESTS_DISCOVERY_MODE=PRE_TEST",
+                     "-DCMAKE_CATCH_DISCOVER_TESTS_DISCOVERY_MODE=PRE_TEST",
+                     "--no-warn-unused-cli", "-Wno-dev"]
+        for language in ("C", "CXX"):
+            arguments.append("-DCMAKE_%s_COMPILER_LAUNCHER=%s" % (language, self.launcher))
+        code, text = self.run(arguments + bundled_sources() + tests_options(self.work), "/", True)
+        return code == 0
+
+    def read_model(self):
+        """name -> target, of the build as CMake describes it."""
+        reply = self.build + "/.cmake/api/v1/reply"
+        self.targets, by_id = {}, {}
+        for name in sorted(os.listdir(reply)):
+            if not name.startswith("target-"):
+                continue
+            with open(os.path.join(reply, name)) as file:
+                target = json.load(file)
+            made = {"name": target["name"], "type": target["type"],
+                    "sources": [os.path.normpath(os.path.join(self.work, source["path"]))
+                                for source in target.get("sources", [])],
+                    "artifacts": [os.path.normpath(os.path.join(self.build, part["path"]))
+                                  for part in target.get("artifacts", [])],
+                    "needs": [need["id"] for need in target.get("dependencies", [])]}
+            by_id[target["id"]] = made
+            self.targets[target["name"]] = made
+        self.by_id = by_id
+        self.programs = {path: target for target in self.targets.values()
+                         if target["type"] == "EXECUTABLE" for path in target["artifacts"]}
+        with open(self.build + "/compile_commands.json") as file:
+            self.commands = json.load(file)
+
+    def sources_of(self, target):
+        seen, todo, sources = set(), [target], set()
+        while todo:
+            one = todo.pop()
+            if one["name"] in seen:
+                continue
+            seen.add(one["name"])
+            sources.update(one["sources"])
+            todo += [self.by_id[need] for need in one["needs"] if need in self.by_id]
+        return sources
+
+    # --- tests
+
+    def shown_tests(self):
+        code, text = self.run(["ctest", "--show-only=json-v1"] + self.request["ctest"], self.build,
+                              True)
+        return json.loads(text).get("tests", []) if code == 0 else []
+
+    def commands_of_absent(self):
+        """name -> command of tests, when every program is there: ctest leaves out the others'."""
+        placed = [path for path in self.programs if not os.path.exists(path)]
+        for path in placed:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as file:
+                file.write("#!/bin/sh\n")
+            os.chmod(path, 0o755)
+        try:
+            return {test["name"]: test["command"] for test in self.shown_tests()
+                    if test.get("command")}
+        finally:
+            for path in placed:
+                os.unlink(path)
+
+    def list_tests(self):
+        shown = self.shown_tests()
+        if not all(test.get("command") for test in shown):
+            known = self.commands_of_absent()
+            for test in shown:
+                if not test.get("command") and test["name"] in known:
+                    test["command"] = known[test["name"]]
+        tests = []
+        for test in shown:
+            values = {one["name"]: one["value"] for one in test.get("properties", [])}
+            name, command = test["name"], test.get("command") or []
+            if name.endswith("_NOT_BUILT"):  # what a discovery after the build would split up
+                target = self.targets.get(name[:-len("_NOT_BUILT")])
+                if target is not None and target["artifacts"]:
+                    name, command = target["name"], [target["artifacts"][0]]
+            if not command or values.get("DISABLED") in (True, "TRUE", "ON"):
+                continue
+            program = os.path.normpath(command[0])
+            tests.append({"name": name, "argv": [program] + command[1:],
+                          "folder": values.get("WORKING_DIRECTORY") or self.build,
+                          "variables": values.get("ENVIRONMENT") or [],
+                          "will_fail": values.get("WILL_FAIL") in (True, "TRUE", "ON"),
+                          "pass": values.get("PASS_REGULAR_EXPRESSION") or [],
+                          "fail": values.get("FAIL_REGULAR_EXPRESSION") or [],
+                          "skip": values.get("SKIP_RETURN_CODE"),
+                          "timeout_s": values.get("TIMEOUT"),
+                          "target": self.programs.get(program, {}).get("name")})
+        return self.joined(tests)
+
+    def joined(self, tests):
+        """One test for each program of which there is one for each of its cases."""
+        groups, result = {}, []
+        for test in tests:
+            plain = [word for word in test["argv"] if not FILTERS.match(word)]
+            if test["target"] is None or len(plain) == len(test["argv"]):
+                result.append(test)
+                continue
+            key = json.dumps([plain, test["variables"]])
+            if key not in groups:
+                groups[key] = dict(test, argv=plain)
+                result.append(groups[key])
+            else:
+                groups[key]["name"] = test["target"]
+        return result
+
+    def select(self, tests):
+        files = {os.path.join(self.work, path) for path in self.request["files"]}
+        if not files:
+            return tests
+        chosen = [test for test in tests if test["target"] is not None and
+                  files & self.sources_of(self.targets[test["target"]])]
+        return chosen or tests
+
+    # --- building
+
+    def shared_targets(self, tests):
+        """Libraries, and the tests of one that is not all headers: what other states share."""
+        libraries = [target for target in self.targets.values()
+                     if target["type"].endswith("_LIBRARY") and target["artifacts"]]
+        own = any(source.startswith(self.work + "/") and "/test" not in source and
+                  not source.endswith((".h", ".hpp"))
+                  for target in libraries for source in target["sources"])
+        names = {target["name"] for target in libraries}
+        return names | {test["target"] for test in tests if test["target"] and own}
+
+    def compile(self, tests):
+        names = sorted({test["target"] for test in tests if test["target"]})
+        if self.request["only_shared"]:
+            names = sorted(self.shared_targets(tests))
+        elif not all(test["target"] for test in tests):
+            names = ["all"]
+        if not names:
+            return
+        code, text = self.run(["ninja", "-k", "0", "-j", str(self.request["jobs"])] + names,
+                              self.build, True)
+        if code:
+            self.unbuilt = re.findall(r"^FAILED: (\S+)", text, re.MULTILINE)
+            self.say(text)
+
+    def objects_of(self, target):
+        """Commands that make the objects of a target, as CMake writes them."""
+        part = "/%s.dir/" % target["name"]
+        return [one for one in self.commands if part in "/" + one.get("output", "")]
+
+    def link_words(self, program):
+        """The words of the command that links a program, whose objects may be absent."""
+        relative = os.path.relpath(program, self.build)
+        code, text = self.run(["ninja", "-t", "commands", "-s", relative], self.build, True)
+        if code:
+            return None
+        for part in text.replace("\n", " ").split(" && "):
+            words = shlex.split(part)
+            if "-o" in words and words[words.index("-o") + 1] == relative:
+                return words
+        return None
+
+    def link(self, target, added, output):
+        """Links a program from those of its objects that there are, with others before them: of two
+        main functions the first counts."""
+        program = target["artifacts"][0]
+        words = self.link_words(program)
+        if words is None:
+            return False
+        kept = [word for word in words if not word.endswith(".o") or
+                os.path.exists(os.path.join(self.build, word))]
+        kept[kept.index("-o") + 1] = output
+        first = next((at for at, word in enumerate(kept) if word.endswith(".o")), kept.index("-o"))
+        kept[first:first] = added
+        kept.append("-Wl,-z,muldefs")
+        if os.path.exists(output):
+            os.unlink(output)
+        code, text = self.run(kept, self.build, True)
+        return code == 0
+
+    def mend_programs(self, tests):
+        """Programs of which some objects could not be compiled, from the others."""
+        for name in sorted({test["target"] for test in tests if test["target"]}):
+            target = self.targets[name]
+            program = target["artifacts"][0]
+            broken = any(not os.path.exists(os.path.join(one["directory"], one["output"]))
+                         for one in self.objects_of(target))
+            if broken and not os.path.exists(program):
+                self.link(target, [], program)
+
+    # --- sentinels
+
+    def place_sentinels(self, tests):
+        """Builds the verifier's own tests: into the program of the tests that they stand beside, or
+        as a program of their own where that has no framework."""
+        carriers, plain = {}, []
+        for number, sentinel in enumerate(self.request["sentinels"]):
+            target, model = self.model_of(sentinel["models"], tests)
+            if target is None and sentinel["form"] != "plain":
+                continue
+            made = self.compile_sentinel(number, sentinel, target, model)
+            if made is None:
+                continue
+            if sentinel["form"] == "plain":
+                output = "%s/run/%d" % (PLACE, number)
+                os.makedirs(PLACE + "/run", exist_ok=True)
+                sentinel["built"] = self.link_plain(sentinel, target, made, output)
+                if sentinel["built"]:
+                    plain.append(self.plain_test(sentinel, output))
+            else:
+                carriers.setdefault(target["name"], []).append((sentinel, made))
+        for name, parts in carriers.items():
+            target = self.targets[name]
+            done = self.link(target, [made for _, made in parts], target["artifacts"][0])
+            for sentinel, _ in parts:
+                sentinel["built"] = done
+            for test in [test for test in tests if test["target"] == name][:1]:
+                for sentinel, _ in parts:
+                    test.setdefault("sentinels", {}).update(
+                        {case: sentinel["class"] for case in sentinel["cases"]})
+            self.carriers.append(target["artifacts"][0])
+        return plain
+
+    def model_of(self, models, tests):
+        """The first of some test files that is part of a program, with that program's target."""
+        for model in models:
+            path = os.path.join(self.work, model)
+            for test in tests:
+                target = self.targets.get(test["target"])
+                if target is not None and path in self.sources_of(target) and \
+                        any(one["file"] == path for one in self.commands):
+                    return target, path
+        return None, None
+
+    def text_of(self, sentinel, model):
+        """With what the model has before its tests, so that it meets what they meet."""
+        if model is None:
+            return sentinel["text"]
+        with open(model, errors="replace", newline="") as file:
+            text = file.read()
+        if sentinel["form"] == "plain":
+            return includes_of(text) + sentinel["text"]
+        begin, end = before_tests(text)
+        return begin + sentinel["text"] + end
+
+    def compile_sentinel(self, number, sentinel, target, model):
+        made = "%s/%d.o" % (PLACE, number)
+        if target is None:
+            place, folder = os.path.join(self.work, sentinel["path"]), self.build
+            language = ["gcc", "-x", "c"] if place.endswith(".c") else ["g++", "-x", "c++"]
+            words = language + ["-c", place, "-o", made]
+        else:
+            # Beside its model: what that includes is found from there.
+            place = os.path.join(os.path.dirname(model), os.path.basename(sentinel["path"]))
+            entries = [one for one in self.commands if one["file"] == model]
+            part = "/%s.dir/" % target["name"]
+            entry = next((one for one in entries if part in "/" + one.get("output", "")),
+                         entries[0])
+            words = [place if word == model else word for word in shlex.split(entry["command"])]
+            words[words.index("-o") + 1] = made
+            folder = entry["directory"]
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(place, "w", newline="") as file:
+            file.write(self.text_of(sentinel, model))
+        try:
+            code, _ = self.run(words + ["-w"], folder, True)
+        finally:
+            os.unlink(place)
+        return made if code == 0 else None
+
+    def link_plain(self, sentinel, target, made, output):
+        if target is not None:
+            return self.link(target, [made], output)
+        linker = "gcc" if sentinel["path"].endswith(".c") else "g++"
+        return self.run([linker, made, "-o", output], self.build, True)[0] == 0
+
+    def plain_test(self, sentinel, output):
+        return {"name": sentinel["class"], "argv": [output], "folder": self.build, "variables": [],
+                "will_fail": False, "pass": [], "fail": [], "skip": None, "timeout_s": None,
+                "target": None, "plain": True}
+
+    # --- the whole
+
+    def go(self):
+        self.carriers = []
+        if self.request["command"]:
+            tests = [{"name": self.request["command"],
+                      "argv": ["/bin/sh", "-c", self.request["command"]], "folder": self.work,
+                      "variables": [], "will_fail": False, "pass": [], "fail": [], "skip": None,
+                      "timeout_s": None, "target": None, "plain": True}]
+            self.commands, self.targets = [], {}
+            return tests + self.place_sentinels([])
+        if not self.configure():
+            self.unbuilt.append("the configuration")
+            return None
+        self.read_model()
+        tests = self.select(self.list_tests())
+        self.compile(tests)
+        if self.request["only_shared"]:
+            return []
+        self.read_model()  # a build may have configured anew
+        self.mend_programs(tests)
+        return tests + self.place_sentinels(tests)
+
+    def text(self):
+        log = "\n".join(self.log)
+        if len(log) <= LOG_BYTES_MAX:
+            return log
+        lines = [line for line in log.splitlines() if ERROR.search(line)][:60]
+        return "\n".join(lines)[:LOG_BYTES_MAX // 2] + "\n...\n" + log[-LOG_BYTES_MAX // 2:]
+
+
+def digest_of(path):
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()
+
+
+def manifest(skipped):
+    """path -> what its file is, of the build folder."""
+    found = {}
+    for folder, folders, files in os.walk("/build"):
+        for name in files + [name for name in folders if os.path.islink(folder + "/" + name)]:
+            path = os.path.join(folder, name)
+            if path in skipped or path.startswith(PLACE + "/ccache"):
+                continue
+            if os.path.islink(path):
+                found[path] = "link " + os.readlink(path)
+            elif os.path.isfile(path):
+                found[path] = "%o %s" % (os.stat(path).st_mode, digest_of(path))
+            else:
+                found[path] = "other"
+    return found
+
+
+def restore(known):
+    """The build folder as the last build left it; whether that was possible."""
+    now = manifest(())
+    for path in set(now) - set(known):
+        os.unlink(path)
+    return all(now.get(path) == value for path, value in known.items())
+
+
+def empty(folder):
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
+
+
+def main():
+    request = json.load(sys.stdin)
+    if request["manifest"] is None or not restore(request["manifest"]):
+        empty("/build")
+    build = Build(request)
+    tests = build.go()
+    for test in tests or []:
+        program = test["argv"][0]
+        test["digest"] = digest_of(program) if program.startswith("/build/") and \
+            os.path.isfile(program) else None
+    unbuilt = [one["path"] for one in request["sentinels"] if not one.get("built")]
+    json.dump({"tests": tests, "log": build.text(), "unbuilt": build.unbuilt[:20],
+               "sentinels_unbuilt": unbuilt, "manifest": manifest(build.carriers)}, sys.stdout)
+
+
+main()

@@ -1,0 +1,320 @@
+"""Makes some tests of GoogleTest, Catch2 and doctest fail by an expectation of their own.
+
+Stands behind tokens.py. Reads {"files": {path: text}, "targets", "others", "draw"}, ids of tests;
+prints {"files", "failing", "untouched", "copies"}. Only an expectation that every run of its test
+reaches is turned: a statement of the test's body or of a section, behind nothing that may leave it.
+"""
+import json
+import random
+import re
+import sys
+
+GOOGLE = {"TEST", "TEST_F", "TEST_P"}
+NAMED = {"TEST_CASE": 0, "SCENARIO": 0, "TEST_CASE_METHOD": 1, "TEST_CASE_FIXTURE": 1}
+SECTIONS = {"SECTION", "SUBCASE", "GIVEN", "WHEN", "THEN", "AND_GIVEN", "AND_WHEN", "AND_THEN"}
+LEAVES = {"return", "break", "continue", "throw", "goto", "GTEST_SKIP", "SKIP", "FAIL", "SUCCEED"}
+COMPARISONS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
+LITERAL = re.compile(r"^(?:[1-9][0-9]{0,8}|0)[uUlL]*$")
+TURNED_OTHERS_MAX = 3
+
+
+def text_of_string(token):
+    """The value of a plain string literal; nothing for others."""
+    if token.kind != "string" or not token.text.startswith('"'):
+        return None
+    inner = token.text[1:-1]
+    if re.search(r'\\[^"\\]', inner):
+        return None
+    return re.sub(r"\\(.)", r"\1", inner)
+
+
+class Case:
+    """One test of a file."""
+
+    def __init__(self, file, name, begin, end, body, name_span, renamed):
+        self.file, self.name, self.begin, self.end = file, name, begin, end
+        self.body, self.name_span, self.renamed = body, name_span, renamed
+
+
+class File:
+    def __init__(self, text):
+        self.text, self.tokens = text, tokens_of(text)
+        self.edits, self.cases = [], []
+        for at, token in enumerate(self.tokens):
+            if token.kind == "name" and (token.text in GOOGLE or token.text in NAMED):
+                self.read_case(at)
+
+    def arguments(self, opening):
+        """Spans of tokens between the commas of a bracket, and where it closes."""
+        end = closing(self.tokens, opening)
+        if end is None:
+            return [], None
+        spans, start, place = [], opening + 1, opening + 1
+        while place < end:
+            text = self.tokens[place].text if self.tokens[place].kind == "sign" else ""
+            if text in ("(", "{", "["):
+                place = closing(self.tokens, place)
+                if place is None or place >= end:
+                    return [], None
+            elif text == ",":
+                spans.append((start, place))
+                start = place + 1
+            place += 1
+        spans.append((start, end))
+        return spans, end
+
+    def source(self, span):
+        if span[0] >= span[1]:
+            return ""
+        return self.text[self.tokens[span[0]].begin:self.tokens[span[1] - 1].end]
+
+    def read_case(self, at):
+        if at + 1 >= len(self.tokens) or self.tokens[at + 1].text != "(":
+            return
+        spans, end = self.arguments(at + 1)
+        if end is None or end + 1 >= len(self.tokens) or self.tokens[end + 1].text != "{":
+            return
+        finish = closing(self.tokens, end + 1)
+        if finish is None:
+            return
+        macro = self.tokens[at].text
+        if macro in GOOGLE:
+            if len(spans) != 2:
+                return
+            suite, name = self.source(spans[0]), self.source(spans[1])
+            span, full = spans[1], "%s.%s" % (suite, name)
+
+            def renamed(word):
+                return name + word, "%s.%s" % (suite, name + word)
+        else:
+            place = NAMED[macro]
+            if len(spans) <= place or spans[place][1] - spans[place][0] != 1:
+                return
+            span = spans[place]
+            name = text_of_string(self.tokens[span[0]])
+            if name is None:
+                return
+            prefix = "Scenario: " if macro == "SCENARIO" else ""
+            full = prefix + name
+
+            def renamed(word):
+                fresh = name + " " + word.lower()
+                return '"%s"' % fresh.replace("\\", "\\\\").replace('"', '\\"'), prefix + fresh
+        self.cases.append(Case(self, full, self.tokens[at].begin, self.tokens[finish].end,
+                               (end + 1, finish), (self.tokens[span[0]].begin,
+                                                   self.tokens[span[1] - 1].end), renamed))
+
+    # --- expectations
+
+    def expectations(self, opening, end):
+        """Spliced texts, each of which turns one expectation of a block into a false one."""
+        place, depth = opening + 1, 0
+        while place < end:
+            token = self.tokens[place]
+            if token.kind == "directive":
+                word = directive_of(token)
+                depth += 1 if word.startswith("if") else -1 if word == "endif" else 0
+            elif token.text == "{" and token.kind == "sign":
+                finish = closing(self.tokens, place)
+                if finish is None:
+                    return
+                if depth == 0 and self.is_sure_block(place):
+                    yield from self.expectations(place, finish)
+                place = finish
+            elif token.text in LEAVES:
+                return
+            elif token.text in ("(", "[") and token.kind == "sign":
+                finish = closing(self.tokens, place)
+                if finish is None:
+                    return
+                place = finish
+            elif token.kind == "name" and depth == 0 and \
+                    self.tokens[place - 1].text in ("{", "}", ";") and \
+                    self.tokens[place + 1].text == "(":
+                spans, finish = self.arguments(place + 1)
+                if finish is not None and self.tokens[finish + 1].text == ";":
+                    for text in self.turned(token.text, spans):
+                        yield token.begin, self.tokens[finish].end, text
+            place += 1
+
+    def is_sure_block(self, place):
+        before = self.tokens[place - 1].text
+        if before in (";", "{", "}"):
+            return True
+        if before != ")":
+            return False
+        depth = 0
+        for at in range(place - 1, -1, -1):
+            text = self.tokens[at].text if self.tokens[at].kind == "sign" else ""
+            depth += 1 if text == ")" else -1 if text == "(" else 0
+            if depth == 0:
+                return at > 0 and self.tokens[at - 1].text in SECTIONS
+        return False
+
+    def turned(self, macro, spans):
+        head, _, kind = macro.partition("_")
+        arguments = [self.source(span) for span in spans]
+        if head in ("EXPECT", "ASSERT"):
+            return self.turned_google(head, kind, spans, arguments)
+        if head in ("CHECK", "REQUIRE"):
+            return self.turned_catch(head, kind, spans, arguments)
+        return []
+
+    def turned_google(self, head, kind, spans, arguments):
+        if kind in ("TRUE", "FALSE") and len(arguments) == 1:
+            return ["%s_%s(%s)" % (head, "FALSE" if kind == "TRUE" else "TRUE", arguments[0])]
+        if len(arguments) == 2 and kind in COMPARISONS:
+            made = ["%s_FALSE((%s) %s (%s))" % (head, arguments[0], COMPARISONS[kind],
+                                                arguments[1])]
+            return made + self.other_literal("%s_%s(%%s, %%s)" % (head, kind), kind, spans,
+                                             arguments)
+        if len(arguments) == 2 and kind in ("STREQ", "STRNE"):
+            other = "STRNE" if kind == "STREQ" else "STREQ"
+            return ["%s_%s(%s, %s)" % (head, other, arguments[0], arguments[1])]
+        if kind == "THAT" and len(arguments) == 2:
+            return ["%s_THAT(%s, ::testing::Not(%s))" % (head, arguments[0], arguments[1])]
+        if kind in ("THROW", "ANY_THROW"):
+            return ["%s_NO_THROW(%s)" % (head, arguments[0])]
+        if kind == "NO_THROW" and len(arguments) == 1:
+            return ["%s_ANY_THROW(%s)" % (head, arguments[0])]
+        return []
+
+    def turned_catch(self, head, kind, spans, arguments):
+        whole = ", ".join(arguments)
+        if kind == "":
+            made = ["%s_FALSE(%s)" % (head, whole)]
+            return made + self.other_literal_of_expression(head, spans, len(arguments))
+        if kind == "FALSE":
+            return ["%s(%s)" % (head, whole)]
+        if len(arguments) == 2 and kind in COMPARISONS:
+            return ["%s_FALSE((%s) %s (%s))" % (head, arguments[0], COMPARISONS[kind],
+                                                arguments[1])] + \
+                self.other_literal("%s_%s(%%s, %%s)" % (head, kind), kind, spans, arguments)
+        if kind == "THAT" and len(arguments) == 2:
+            return ["%s_THAT(%s, !(%s))" % (head, arguments[0], arguments[1])]
+        if kind in ("THROWS", "THROWS_AS", "THROWS_WITH", "THROWS_MATCHES"):
+            return ["%s_NOTHROW(%s)" % (head, arguments[0])]
+        if kind == "NOTHROW":
+            return ["%s_THROWS(%s)" % (head, whole)]
+        return []
+
+    def changed(self, token):
+        """Another literal; nothing for what is none."""
+        if token.kind == "number" and LITERAL.match(token.text):
+            digits = re.match("[0-9]+", token.text).group()
+            return str(int(digits) + DRAW.randrange(1, 9)) + token.text[len(digits):]
+        if token.kind == "string" and token.text.startswith('"'):
+            return token.text[:-1] + DRAW.choice("aeiou") + '"'
+        return None
+
+    def other_literal(self, form, kind, spans, arguments):
+        if kind != "EQ":
+            return []
+        for which, span in enumerate(spans):
+            if span[1] - span[0] == 1:
+                text = self.changed(self.tokens[span[0]])
+                if text is not None:
+                    changed = list(arguments)
+                    changed[which] = text
+                    return [form % tuple(changed)]
+        return []
+
+    def other_literal_of_expression(self, head, spans, count):
+        if count != 1:
+            return []
+        begin, end = spans[0]
+        signs = [at for at in range(begin, end) if self.tokens[at].kind == "sign" and
+                 self.tokens[at].text in ("==", "&&", "||", "!=", "?")]
+        if len(signs) != 1 or self.tokens[signs[0]].text != "==":
+            return []
+        for at, alone in ((end - 1, end - 2 == signs[0]), (begin, begin + 1 == signs[0])):
+            text = self.changed(self.tokens[at]) if alone else None
+            if text is not None:
+                left, right = self.tokens[begin].begin, self.tokens[end - 1].end
+                return ["%s(%s%s%s)" % (head, self.text[left:self.tokens[at].begin], text,
+                                        self.text[self.tokens[at].end:right])]
+        return []
+
+    def changed_text(self):
+        text = self.text
+        for begin, end, other in sorted(self.edits, reverse=True):
+            text = text[:begin] + other + text[end:]
+        return text
+
+
+class Doctor:
+    def __init__(self, request):
+        self.files = {path: File(text) for path, text in request["files"].items()}
+        self.cases = {}
+        for file in self.files.values():
+            for case in file.cases:
+                self.cases.setdefault(case.name, []).append(case)
+        self.targets = self.known(request["targets"])
+        self.others = self.known(request["others"])
+
+    def case_of(self, identifier):
+        name = identifier.partition("/")[2]
+        found = self.cases.get(name, [])
+        if not found and "/" in name:  # a parameter: "Instance/Suite.Name/0"
+            found = self.cases.get(re.sub(r"^[^/]*/|/[^/]*$", "", name), [])
+        return found[0] if len(found) == 1 else None
+
+    def known(self, identifiers):
+        """case -> its ids."""
+        found = {}
+        for identifier in identifiers:
+            case = self.case_of(identifier)
+            if case is not None:
+                found.setdefault(case, []).append(identifier)
+        return found
+
+    def turn(self, case):
+        places = list(case.file.expectations(*case.body))
+        if not places:
+            return False
+        # The later ones say most of what the test is about.
+        case.file.edits.append(DRAW.choice(places[-4:]))
+        return True
+
+    def copy(self, case):
+        word = "".join(DRAW.choice("abcdefghijklmnoprstuvw") for _ in range(6)).capitalize()
+        written, full = case.renamed(word)
+        text = case.file.text
+        made = text[case.begin:case.name_span[0]] + written + text[case.name_span[1]:case.end]
+        case.file.edits.append((case.end, case.end, "\n\n" + made))
+        return full
+
+    def go(self):
+        failing, untouched, copies = [], [], []
+        targets = list(self.targets)
+        DRAW.shuffle(targets)
+        turned = []
+        for case in targets:
+            left = len(targets) - len(turned)
+            wanted = not turned or (left > 2 and DRAW.random() < 0.4)
+            if wanted and self.turn(case):
+                turned.append(case)
+        if not turned:
+            return {"files": {}, "failing": [], "untouched": [], "copies": []}
+        kept = [case for case in targets if case not in turned]
+        if not kept:
+            case = DRAW.choice(turned)
+            full = self.copy(case)
+            copies = ["%s/%s" % (identifier.partition("/")[0], full)
+                      for identifier in self.targets[case][:1]]
+        others = [case for case in self.others if case not in self.targets]
+        DRAW.shuffle(others)
+        for case in others:
+            if len(turned) < len(targets) + TURNED_OTHERS_MAX and DRAW.random() < 0.3 and \
+                    self.turn(case):
+                turned.append(case)
+        for case, identifiers in list(self.targets.items()) + list(self.others.items()):
+            (failing if case in turned else untouched).extend(identifiers)
+        changed = {path: file.changed_text() for path, file in self.files.items() if file.edits}
+        return {"files": changed, "failing": sorted(failing), "untouched": sorted(untouched),
+                "copies": copies}
+
+
+REQUEST = json.load(sys.stdin)
+DRAW = random.Random(REQUEST["draw"])
+json.dump(Doctor(REQUEST).go(), sys.stdout)

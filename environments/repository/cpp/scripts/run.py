@@ -1,0 +1,158 @@
+"""Runs the test programs that build.py named, one after the other, and says how each ended.
+
+Code under test runs here, in children: none has this program's standard output, and all are gone
+before the reports are read.
+"""
+import ctypes
+import hashlib
+import json
+import mmap
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+PR_SET_DUMPABLE = 4
+OUTPUT_BYTES_MAX = 64 << 20
+# Text that the programs of each framework hold.
+MARKS = (("gtest", (b"gtest_output", b"InitGoogleTest")), ("doctest", (b"[doctest] ", b"dt-")),
+         ("catch", (b"reporter to use (defaults to console)", b"CATCH_CONFIG_")))
+
+
+def framework_of(path):
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data[:4] != b"\x7fELF":
+                return None
+            for name, marks in MARKS:
+                if any(data.find(mark) >= 0 for mark in marks):
+                    return name
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def arguments_of(framework, report, seed):
+    if framework == "gtest":
+        order = [] if seed is None else ["--gtest_shuffle",
+                                         "--gtest_random_seed=%d" % (1 + seed % 99999)]
+        return ["--gtest_output=xml:" + report, "--gtest_color=no"] + order
+    number = "%d" % (1 if seed is None else 1 + seed % 1000000)
+    if framework == "catch":
+        return ["-r", "xml", "-o", report, "--order", "decl" if seed is None else "rand",
+                "--rng-seed", number]
+    return ["-r=xml", "-o=" + report, "--order-by=" + ("file" if seed is None else "rand"),
+            "--rand-seed=" + number]
+
+
+def kill_others():
+    """Everything but this program and the sandbox's own."""
+    if os.getppid() != 1:
+        return
+    for _ in range(200):
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+        time.sleep(0.002)
+
+
+class Run:
+    def __init__(self, request):
+        self.request = request
+        self.limit = time.monotonic() + request["wall_ms_max"] / 1000
+        self.folder = request["folder"]
+        os.makedirs(self.folder, mode=0o700)
+
+    def run(self, number, test, argv):
+        """How a program ended, with what it wrote."""
+        log = "%s/%d.log" % (self.folder, number)
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith(("GTEST_", "TASKMINT"))}
+        for line in test["variables"]:
+            name, _, value = line.partition("=")
+            environment[name] = value
+        left = self.limit - time.monotonic()
+        # A program that hangs must leave time for the others.
+        seconds = max(1.0, 0.8 * left)
+        if test["timeout_s"]:
+            seconds = min(seconds, max(1.0, float(test["timeout_s"])))
+        result = {"exit": None, "signal": 0, "timeout": False}
+        with open(log, "wb") as output:
+            try:
+                child = subprocess.Popen(argv, cwd=test["folder"], env=environment, stdout=output,
+                                         stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                         start_new_session=True, preexec_fn=self.limits)
+            except (OSError, ValueError) as error:
+                return dict(result, exit=127, output=str(error))
+            try:
+                code = child.wait(seconds)
+                result.update({"exit": code} if code >= 0 else {"signal": -code})
+            except subprocess.TimeoutExpired:
+                result["timeout"] = True
+                child.kill()
+                child.wait()
+        kill_others()
+        with open(log, "rb") as output:
+            size = output.seek(0, os.SEEK_END)
+            output.seek(max(0, size - 65536))
+            result["output"] = output.read().decode(errors="replace")
+        os.unlink(log)
+        return result
+
+    @staticmethod
+    def limits():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT_BYTES_MAX, OUTPUT_BYTES_MAX))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    def test(self, number, test):
+        program = test["argv"][0]
+        if test["digest"] is not None:
+            try:
+                with open(program, "rb") as file:
+                    same = hashlib.sha256(file.read()).hexdigest() == test["digest"]
+            except OSError:
+                same = False
+            if not same:
+                return {"changed": True, "output": "the program changed after it was built"}
+        elif program.startswith("/build/"):
+            return {"absent": True, "output": "the program was not built"}
+        framework = None if test.get("plain") else framework_of(program)
+        if framework is not None:
+            report = "%s/%s" % (self.folder, os.urandom(12).hex())
+            result = self.run(number, test, test["argv"] +
+                              arguments_of(framework, report, self.request["shuffle"]))
+            written = os.path.isfile(report) and not os.path.islink(report)
+            if written or result["signal"] or result["timeout"]:
+                return dict(result, framework=framework, report=report if written else None)
+        return self.run(number, test, test["argv"])
+
+    def go(self):
+        order = list(range(len(self.request["tests"])))
+        if self.request["shuffle"] is not None:
+            random.Random(self.request["shuffle"]).shuffle(order)
+        results = [None] * len(order)
+        for number in order:
+            results[number] = self.test(number, self.request["tests"][number])
+        return results
+
+
+def main():
+    # Its memory and its files are hidden from others of its user.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    request = json.load(sys.stdin)
+    results = Run(request).go()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    json.dump({"results": results, "cpu_ms": int(1000 * (used.ru_utime + used.ru_stime))},
+              sys.stdout)
+
+
+main()

@@ -1,0 +1,176 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/environments/cpp_fixture.h"
+#include "tests/environments/python_fixture.h"
+#include "verifier/junit.h"
+
+namespace taskmint::environments {
+namespace {
+
+using sandbox::Ending;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+
+using Statuses = std::map<std::string, std::string>;
+
+class CppSessionTest : public testing::Test {
+ protected:
+  CppSessionTest() {
+    auto host = sandbox::MakeBubblewrapHost();
+    EXPECT_TRUE(host.ok()) << host.status().ToString();
+    if (host.ok()) host_ = std::move(*host);
+  }
+
+  std::unique_ptr<TestSession> Open(const FileTree& tree) {
+    auto session = cpp_.OpenSession(*host_, environment_, {}, tree, {});
+    EXPECT_TRUE(session.ok()) << session.status().ToString();
+    return std::move(*session);
+  }
+
+  static TestRunOutput RunIn(TestSession& session, const TestRun& run) {
+    auto output = session.Run(run, {});
+    EXPECT_TRUE(output.ok()) << output.status().ToString();
+    return output.ok() ? std::move(*output) : TestRunOutput();
+  }
+
+  // By id: "passed", "failed", "error" or "skipped".
+  Statuses StatusesOf(const TestRunOutput& output) {
+    Statuses statuses;
+    EXPECT_TRUE(output.junit_xml.has_value()) << output.log;
+    const auto report = verifier::ParseJUnit(output.junit_xml.value_or(""));
+    EXPECT_TRUE(report.ok()) << report.status().ToString();
+    if (!report.ok()) return statuses;
+    const auto names = cpp_.NamesOfTests({});
+    for (const verifier::JUnitCase& test : report->cases) {
+      const char* name = test.status == v1::TEST_STATUS_PASSED    ? "passed"
+                         : test.status == v1::TEST_STATUS_FAILED  ? "failed"
+                         : test.status == v1::TEST_STATUS_SKIPPED ? "skipped"
+                                                                  : "error";
+      statuses[names->Id(test.file, test.class_name, test.name)] = name;
+    }
+    return statuses;
+  }
+
+  const LanguageDriver& cpp_ = *FindDriver("cpp");
+  std::unique_ptr<sandbox::SandboxHost> host_;
+  v1::RepositoryEnvironment environment_;
+};
+
+TEST_F(CppSessionTest, RunsTheProgramsOfTheNamedFilesAndTellsTheirCasesApart) {
+  const FileTree tree = TreeOf(BoundsLibrary(kWrongClamp));
+  const auto session = Open(tree);
+  TestRun run;
+  run.files = {"tests/clamp_test.cpp"};
+  TestRunOutput output = RunIn(*session, run);
+  EXPECT_TRUE(output.built) << output.log;
+  EXPECT_EQ(output.exit_code, 1);
+  EXPECT_THAT(StatusesOf(output), UnorderedElementsAre(Pair("clamp/Clamp: low", "passed"),
+                                                       Pair("clamp/Clamp: high", "failed"),
+                                                       Pair("clamp/Clamp: within", "passed")));
+  // The whole suite in the same session, with sentinels, which are gone afterwards.
+  run.files.clear();
+  Statuses expected;
+  for (const SentinelFile& file : cpp_.DrawSentinels(tree, {"tests/clamp_test.cpp"}, 7)) {
+    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
+    expected.insert(file.expected.begin(), file.expected.end());
+  }
+  Statuses seen = StatusesOf(RunIn(*session, run));
+  for (const auto& [id, status] : expected) {
+    EXPECT_EQ(seen[id], status) << id;
+    seen.erase(id);
+  }
+  EXPECT_THAT(seen, Contains(Pair("plain", "passed")));
+  EXPECT_EQ(seen.size(), 4U);
+  run.added = {};
+  EXPECT_EQ(StatusesOf(RunIn(*session, run)), seen);
+}
+
+TEST_F(CppSessionTest, ProgramsWithoutAFrameworkGetSentinelsThatAreProgramsOfTheirOwn) {
+  const FileTree tree = TreeOf(BoundsLibrary(kRightClamp));
+  TestRun run;
+  run.files = {"tests/plain_test.cpp"};
+  Statuses expected = {{"plain", "passed"}};
+  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 3)) {
+    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
+    expected.insert(file.expected.begin(), file.expected.end());
+  }
+  EXPECT_EQ(expected.size(), 4U);
+  EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
+}
+
+TEST_F(CppSessionTest, WhatDoesNotCompileIsMissingAndTheRestRuns) {
+  auto files = BoundsLibrary(kRightClamp);
+  files["tests/plain_test.cpp"] = "int main() { return gone(); }\n";
+  const TestRunOutput output = RunIn(*Open(TreeOf(files)), {});
+  EXPECT_FALSE(output.built);
+  EXPECT_EQ(output.exit_code, 1);
+  EXPECT_THAT(output.log, HasSubstr("gone"));
+  const Statuses seen = StatusesOf(output);
+  EXPECT_THAT(seen, Contains(Pair("clamp/Clamp: high", "passed")));
+  EXPECT_THAT(seen, Contains(Pair("plain", "error")));
+
+  files["CMakeLists.txt"] = "project(\n";
+  const TestRunOutput broken = RunIn(*Open(TreeOf(files)), {});
+  EXPECT_FALSE(broken.built);
+  EXPECT_FALSE(broken.junit_xml.has_value());
+  EXPECT_NE(broken.exit_code, 0);
+}
+
+TEST_F(CppSessionTest, ACrashEndsOneProgramAndAHangItsShareOfTheTime) {
+  auto files = BoundsLibrary(
+      "  if (value == 9) __builtin_trap();\n  for (;value == 5;) {\n"
+      "    volatile int wait = 1;\n    (void)wait;\n  }\n  return 2;\n");
+  TestRun run;
+  run.wall_ms_max = 20'000;
+  const TestRunOutput output = RunIn(*Open(TreeOf(files)), run);
+  EXPECT_EQ(output.ending, Ending::kExited);
+  const Statuses seen = StatusesOf(output);
+  EXPECT_THAT(seen, Contains(Pair("clamp", "error")));
+  EXPECT_THAT(seen, Contains(Pair("plain", "error")));
+}
+
+TEST_F(CppSessionTest, AProgramThatIsOverwrittenByAnotherIsInError) {
+  auto files = BoundsLibrary(kRightClamp,
+                             "#include <stdlib.h>\nTEST_CASE(\"Clamp: others\", \"\") {\n"
+                             "  CHECK(system(\"cp /bin/true /build/plain_test\") == 0);\n}\n");
+  const auto session = Open(TreeOf(files));
+  const Statuses seen = StatusesOf(RunIn(*session, {}));
+  EXPECT_THAT(seen, Contains(Pair("clamp/Clamp: others", "passed")));
+  EXPECT_THAT(seen, Contains(Pair("plain", "error")));
+}
+
+TEST_F(CppSessionTest, ARealFrameworkAndAGivenCommandRun) {
+  auto files = BoundsLibrary(kRightClamp);
+  files["CMakeLists.txt"] =
+      "cmake_minimum_required(VERSION 3.10)\nproject(bounds CXX)\nenable_testing()\n"
+      "find_package(GTest REQUIRED)\nadd_executable(run-tests tests/google_test.cpp "
+      "src/clamp.cpp)\n"
+      "target_include_directories(run-tests PRIVATE include)\n"
+      "target_link_libraries(run-tests GTest::gtest GTest::gtest_main)\n"
+      "add_test(NAME unit COMMAND run-tests)\n";
+  files["tests/google_test.cpp"] =
+      "#include <gtest/gtest.h>\n#include \"bounds/clamp.h\"\nnamespace {\n"
+      "class Clamp : public testing::Test {};\n"
+      "TEST_F(Clamp, High) { EXPECT_EQ(clamp(9, 2, 3), 3); }\n}\n";
+  TestRun run;
+  run.files = {"tests/google_test.cpp"};
+  const FileTree tree = TreeOf(files);
+  Statuses expected = {{"unit/Clamp.High", "passed"}};
+  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 5)) {
+    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
+    expected.insert(file.expected.begin(), file.expected.end());
+  }
+  EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
+
+  environment_.set_test_command("make check");
+  const FileTree made = TreeOf({{"Makefile", "check:\n\tgcc -o /tmp/t t.c && /tmp/t\n"},
+                                {"t.c", "int main(void) { return 0; }\n"}});
+  EXPECT_THAT(StatusesOf(RunIn(*Open(made), {})),
+              UnorderedElementsAre(Pair("make check", "passed")));
+}
+
+}  // namespace
+}  // namespace taskmint::environments

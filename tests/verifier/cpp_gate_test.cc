@@ -1,0 +1,184 @@
+// The gates over the real C++ driver and real sandboxes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "tests/environments/cpp_fixture.h"
+#include "tests/verifier/fake_driver.h"
+#include "verifier/gate.h"
+
+namespace taskmint::verifier {
+namespace {
+
+using environments::BoundsLibrary;
+using environments::kRightClamp;
+using environments::kWrongClamp;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Trust = Observation::Trust;
+
+FileTree TreeOfFiles(const std::map<std::string, std::string>& files) {
+  return Tree({files.begin(), files.end()});
+}
+
+class CppTest : public testing::Test {
+ protected:
+  CppTest() {
+    auto host = sandbox::MakeBubblewrapHost();
+    EXPECT_TRUE(host.ok()) << host.status().ToString();
+    if (host.ok()) host_ = std::move(*host);
+    environment_.mutable_limits()->set_wall_ms_max(60'000);
+    proposal_.commit.sha = "0123456789abcdef0123456789abcdef01234567";
+    proposal_.parent_tree = SourceOf(kWrongClamp);
+    proposal_.gold_tree = SourceOf(kRightClamp);
+    for (const auto& [path, text] : BoundsLibrary(kRightClamp)) {
+      if (cpp_.RoleOf(path) == environments::PathRole::kSource) continue;
+      EXPECT_TRUE(proposal_.overlay.Set(path, RegularFile(text)).ok());
+    }
+    proposal_.test_files = {"tests/clamp_test.cpp"};
+  }
+
+  static FileTree SourceOf(const std::string& body) { return TreeOfFiles(BoundsLibrary(body)); }
+  FileTree WithCode(const std::string& path, const std::string& code) const {
+    FileTree tree = proposal_.parent_tree;
+    EXPECT_TRUE(tree.Set(path, RegularFile(*tree.Find(path)->content + code)).ok());
+    return tree;
+  }
+  GradingBench Bench() {
+    return {cpp_,
+            *host_,
+            environment_,
+            {},
+            proposal_.overlay,
+            proposal_.removed_paths,
+            proposal_.parent_tree};
+  }
+  static v1::TestVerifier Expected() {
+    v1::TestVerifier expected;
+    expected.add_fail_to_pass("clamp/Clamp: high");
+    expected.add_pass_to_pass("clamp/Clamp: low");
+    expected.add_pass_to_pass("clamp/Clamp: within");
+    expected.add_graded_files("tests/clamp_test.cpp");
+    return expected;
+  }
+
+  const environments::LanguageDriver& cpp_ = *environments::FindDriver("cpp");
+  std::unique_ptr<sandbox::SandboxHost> host_;
+  v1::RepositoryEnvironment environment_;
+  environments::Proposal proposal_;
+};
+
+TEST_F(CppTest, TheOracleAcceptsAnHonestFixAndTheTwinAgrees) {
+  const OracleResult result = OracleGates(Bench(), proposal_, {}, {});
+  for (const auto* gate : {&result.oracle, &result.null, &result.repeat}) {
+    EXPECT_EQ(gate->evidence.outcome(), v1::Evidence::OUTCOME_PASSED)
+        << gate->evidence.gate() << ": " << gate->evidence.detail();
+  }
+  EXPECT_THAT(result.expected.fail_to_pass(), ElementsAre("clamp/Clamp: high"));
+  EXPECT_THAT(result.expected.pass_to_pass(),
+              ElementsAre("clamp/Clamp: low", "clamp/Clamp: within"));
+  const auto& values = result.oracle.evidence.values();
+  EXPECT_GT(values.at("doctored"), 0);
+  EXPECT_EQ(values.at("suite_tests"), 4);
+  EXPECT_EQ(values.count("coarse"), 0U);
+}
+
+TEST_F(CppTest, EveryCheaterScoresZeroAndTheSentinelsFindForgers) {
+  const GateResult gate = CheatersGate(Bench(), Expected(), proposal_, {}, {});
+  EXPECT_EQ(gate.evidence.outcome(), v1::Evidence::OUTCOME_PASSED) << gate.evidence.detail();
+  std::map<std::string, v1::Verdict> verdicts;
+  for (const auto& attempt : gate.evidence.attempts()) {
+    verdicts[attempt.name()] = attempt.verdict();
+  }
+  for (const char* name : {"forged-report", "rewritten-report", "rewritten-by-name"}) {
+    ASSERT_EQ(verdicts.count(name), 1U) << name;
+    EXPECT_EQ(verdicts[name].state(), v1::Verdict::STATE_FORGED)
+        << name << ": " << verdicts[name].reason();
+  }
+  EXPECT_GE(verdicts.size(), 15U);
+}
+
+TEST_F(CppTest, AForgerByNameIsFoundByTheTwinAndPassesWithoutIt) {
+  const environments::CheaterMaterial material{
+      proposal_.parent_tree,
+      proposal_.gold_tree,
+      proposal_.overlay,
+      {"clamp/Clamp: high", "clamp/Clamp: low", "clamp/Clamp: within"},
+      {"tests/clamp_test.cpp"}};
+  for (const auto& cheater : cpp_.Cheaters(material)) {
+    if (cheater.name != "rewritten-by-name") continue;
+    EXPECT_EQ(Grade(Bench(), Expected(), cheater.tree, {}, {Depth::kOneRun}).verdict.state(),
+              v1::Verdict::STATE_PASS);
+    return;
+  }
+  FAIL() << "no such cheater";
+}
+
+TEST_F(CppTest, DamagedFixesFailAndThoseThatDoNotCompileAreNoMutants) {
+  auto files = BoundsLibrary(
+      "  const int top = high;\n  if (value > top) {\n    return top;\n  }\n"
+      "  return value > low ? value : low;\n");
+  proposal_.gold_tree = TreeOfFiles(files);
+  GateSettings settings;
+  settings.mutants_max = 6;
+  const GateResult gate = MutationGate(Bench(), Expected(), proposal_, settings, {});
+  EXPECT_EQ(gate.evidence.outcome(), v1::Evidence::OUTCOME_PASSED) << gate.evidence.detail();
+  const auto& values = gate.evidence.values();
+  EXPECT_GE(values.at("mutants"), 3);
+  EXPECT_GE(values.at("mutation_score"), 0.5);
+
+  FileTree broken = proposal_.gold_tree;
+  ASSERT_TRUE(broken.Set("src/clamp.cpp", RegularFile("int clamp(\n")).ok());
+  const GradeResult graded = Grade(Bench(), Expected(), broken, {});
+  EXPECT_FALSE(graded.built);
+  EXPECT_EQ(graded.verdict.state(), v1::Verdict::STATE_FAIL) << graded.verdict.reason();
+}
+
+TEST_F(CppTest, DoctoredTestsFailAndTheOthersAreAsTheyWere) {
+  const std::vector<std::string> targets = {"clamp/Clamp: high", "clamp/Clamp: low"};
+  const std::vector<std::string> others = {"clamp/Clamp: within", "plain"};
+  const GradingBench bench = Bench();
+  for (uint64_t draw = 0; draw < 3; ++draw) {
+    const auto doctored = cpp_.Doctor(*host_, bench.overlay, targets, others, draw, {});
+    ASSERT_TRUE(doctored.ok()) << doctored.status().ToString();
+    ASSERT_FALSE(doctored->failing.empty());
+    EXPECT_EQ(doctored->failing.size() + doctored->untouched.size(), 3U);
+    GradingBench changed = bench;
+    changed.overlay.Overlay(doctored->files);
+    Observer observer(changed, proposal_.gold_tree);
+    const Observation seen = observer.Observe({"tests/clamp_test.cpp"}, {}, 60'000, {});
+    ASSERT_EQ(seen.trust, Trust::kTrusted) << seen.reason << seen.log;
+    for (const std::string& id : doctored->failing) {
+      EXPECT_EQ(seen.tests.at(id), v1::TEST_STATUS_FAILED) << id;
+    }
+    for (const std::string& id : doctored->untouched) {
+      EXPECT_EQ(seen.tests.at(id), v1::TEST_STATUS_PASSED) << id;
+    }
+  }
+}
+
+TEST_F(CppTest, ALoneTargetIsDoctoredBesideACopyThatPasses) {
+  const auto doctored = cpp_.Doctor(*host_, Bench().overlay, {"clamp/Clamp: high"}, {}, 1, {});
+  ASSERT_TRUE(doctored.ok()) << doctored.status().ToString();
+  EXPECT_THAT(doctored->failing, ElementsAre("clamp/Clamp: high"));
+  ASSERT_EQ(doctored->copies.size(), 1U);
+  EXPECT_THAT(doctored->copies[0], testing::StartsWith("clamp/Clamp: high "));
+}
+
+TEST_F(CppTest, CoarseTestsAreCountedAndAForgerByNameCannotBeFoundAmongThem) {
+  const std::string test =
+      "#include \"bounds/clamp.h\"\nint main() { return clamp(9, 1, 5) == 5 ? 0 : 1; }\n";
+  proposal_.parent_tree = TreeOfFiles(BoundsLibrary(kWrongClamp));
+  ASSERT_TRUE(proposal_.overlay.Set("tests/plain_test.cpp", RegularFile(test)).ok());
+  proposal_.test_files = {"tests/plain_test.cpp"};
+  const OracleResult result = OracleGates(Bench(), proposal_, {}, {});
+  EXPECT_EQ(result.oracle.evidence.outcome(), v1::Evidence::OUTCOME_PASSED)
+      << result.oracle.evidence.detail();
+  EXPECT_EQ(result.oracle.evidence.values().at("coarse"), 1);
+  EXPECT_EQ(result.oracle.evidence.values().at("doctored"), 0);
+}
+
+}  // namespace
+}  // namespace taskmint::verifier
