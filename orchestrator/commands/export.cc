@@ -47,7 +47,7 @@ std::string DefaultName(const std::string& out) {
   return "taskmint/" + datasets::PortableName(path.filename().string());
 }
 
-nlohmann::json SummaryJson(const ExportOptions& options, const ExportSummary& summary) {
+nlohmann::json ExportSummaryJson(const ExportOptions& options, const ExportSummary& summary) {
   nlohmann::json tasks = nlohmann::json::array();
   for (const ExportSummary::Written& task : summary.tasks) {
     tasks.push_back({{"id", task.id},
@@ -71,7 +71,7 @@ nlohmann::json SummaryJson(const ExportOptions& options, const ExportSummary& su
           {"wall_ms", summary.wall_ms}};
 }
 
-void PrintSummary(const ExportOptions& options, const ExportSummary& summary) {
+void PrintExportSummary(const ExportOptions& options, const ExportSummary& summary) {
   if (!summary.skipped.empty()) {
     Table table({"ID", "NOT EXPORTED BECAUSE"});
     for (const ExportSummary::Skipped& task : summary.skipped) {
@@ -126,9 +126,9 @@ int RunExport(ExportOptions& options) {
   }
   if (!summary.ok()) return ComplainOf(summary.status());
   if (options.json) {
-    PrintOut(DumpJson(SummaryJson(options, *summary), true) + "\n");
+    PrintOut(DumpJson(ExportSummaryJson(options, *summary), true) + "\n");
   } else {
-    PrintSummary(options, *summary);
+    PrintExportSummary(options, *summary);
   }
   const bool failed = std::any_of(summary->skipped.begin(), summary->skipped.end(),
                                   [](const auto& task) { return task.failed; });
