@@ -196,6 +196,9 @@ Result<BaseLayer> ReadBaseLayer() {
   std::string text;
   for (const std::string& package : packages) text += package + "\n";
   BaseLayer layer;
+  for (const std::string& package : packages) {
+    layer.packages.insert(package.substr(0, package.find(' ')));
+  }
   layer.package_list_digest = Sha256Hex(text);
   layer.name = "unknown";
   std::ifstream release("/etc/os-release");

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -204,6 +205,8 @@ std::vector<Finding> ExamineHost();
 struct BaseLayer {
   std::string package_list_digest;
   std::string name;
+  // Names of the installed packages, without their architecture.
+  std::set<std::string, std::less<>> packages = {};
 };
 Result<BaseLayer> ReadBaseLayer();
 

@@ -65,6 +65,23 @@ TEST_F(ExportedTasksTest, TheTupleIsTheSameAfterwardsAndGradesTheSame) {
   EXPECT_EQ(Taskmint({"list", "--where", "kept", "--json", "--store", other}).Json().size(), 2U);
 }
 
+TEST_F(ExportedTasksTest, WhatIsExportedIsProvenUnlessAskedOtherwise) {
+  const Minted& minted = Shared();
+  const std::string out = minted.folder.path() + "/proven";
+  const std::string where = "\"commit\" = '" + minted.repository.division + "'";
+  const CommandOutcome outcome =
+      Taskmint({"export", "--store", minted.store, "--out", out, "--where", where, "--json"},
+               minted.variables);
+  ASSERT_EQ(outcome.code, 0) << outcome.errors << outcome.output;
+  const json summary = outcome.Json();
+  EXPECT_EQ(summary["proven"], true);
+  ASSERT_EQ(summary["exported"], 1) << outcome.output;
+  EXPECT_GT(summary["tasks"][0]["cheaters"], 20);
+  const std::string folder = out + "/" + summary["tasks"][0]["folder"].get<std::string>();
+  EXPECT_TRUE(Contains(WholeFile(folder + "/task.toml"), "proven = true"));
+  EXPECT_TRUE(Contains(WholeFile(out + "/taskmint-export.json"), "\"proven\": true"));
+}
+
 TEST_F(ExportedTasksTest, TheAgentsFilesHoldNeitherTestsNorHistory) {
   const Minted& minted = Shared();
   const std::string out = minted.folder.path() + "/seen";

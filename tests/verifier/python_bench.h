@@ -38,7 +38,7 @@ class PythonLayer {
         "/usr/bin/python3 -m zipfile -e '" +
         wheels.string() +
         "/'$name-[0-9]*.whl $site; done && "
-        "chmod -R a+rX .";
+        "/usr/bin/python3 -m compileall -q $site && chmod -R a+rX .";
     EXPECT_EQ(std::system(script.c_str()), 0)
         << "no wheels in " << wheels << ": ./mint test downloads them";
   }
