@@ -15,6 +15,7 @@
 #include "datasets/swebench_export.h"
 #include "environments/repository/git_repository.h"
 #include "orchestrator/export_folder.h"
+#include "orchestrator/export_proof.h"
 #include "orchestrator/run_context.h"
 #include "proto/base/clock.h"
 #include "proto/base/digest.h"
@@ -100,9 +101,13 @@ bool IsOfOneTask(const Status& status) {
 // An export under way.
 class Exporter {
  public:
-  Exporter(datasets::Store& store, const ExportRequest& request, const ProveExported& prove,
+  Exporter(datasets::Store& store, const ExportRequest& request, sandbox::SandboxHost* sandboxes,
            ExportFolder& folder, std::stop_token stop)
-      : store_(store), request_(request), prove_(prove), folder_(folder), stop_(std::move(stop)) {}
+      : store_(store),
+        request_(request),
+        sandboxes_(sandboxes),
+        folder_(folder),
+        stop_(std::move(stop)) {}
 
   // What became of a task.
   struct Outcome {
@@ -127,7 +132,7 @@ class Exporter {
  private:
   Result<Written> Write(const std::string& id) {
     TASKMINT_ASSIGN_OR_RETURN(ExportedTask task, LoadTask(store_, request_, id));
-    task.proven = prove_ != nullptr;
+    task.proven = sandboxes_ != nullptr;
     std::vector<datasets::LayerArchive> layers;
     for (const v1::Layer& layer : task.kept.task().environment().repository().layers()) {
       TASKMINT_ASSIGN_OR_RETURN(datasets::LayerArchive archive,
@@ -135,7 +140,8 @@ class Exporter {
       layers.push_back(std::move(archive));
     }
     const datasets::PortableNames names = datasets::NamesOf(task.kept.task());
-    Written written{id, "", "", "", false};
+    Written written;
+    written.id = id;
     datasets::TaskFolder files;
     if (request_.format == ExportFormat::kHarbor) {
       const std::string org = request_.name.substr(0, request_.name.find('/'));
@@ -156,28 +162,36 @@ class Exporter {
     }
     const std::string path = folder_.path() + "/" + written.folder;
     TASKMINT_RETURN_IF_ERROR(datasets::WriteTaskFolder(files, path));
-    TASKMINT_RETURN_IF_ERROR(Prove(path, task.kept.task()));
+    TASKMINT_ASSIGN_OR_RETURN(written.cheaters, Prove(path));
     TASKMINT_RETURN_IF_ERROR(folder_.Finish(written));
     return written;
   }
 
-  Status Prove(const std::string& path, const v1::Task& task) {
-    if (prove_ == nullptr) return OkStatus();
-    const Result<std::string> doubt = prove_(path, task, stop_);
-    if (doubt.ok() && doubt->empty()) return OkStatus();
+  // The number of attack programs that were held off.
+  Result<int64_t> Prove(const std::string& path) {
+    if (sandboxes_ == nullptr) return 0;
+    ProofRequest proof;
+    proof.folder = path;
+    proof.format = request_.format == ExportFormat::kHarbor ? ExportedFormat::kHarbor
+                                                            : ExportedFormat::kSwebench;
+    proof.cache_folder = folder_.ProofFolder();
+    const Result<ProofOutcome> outcome = ProveExportedTask(*sandboxes_, proof, stop_);
+    if (outcome.ok() && outcome->proven) return outcome->cheaters;
     std::error_code ignored;
     std::filesystem::remove_all(path, ignored);
-    if (stop_.stop_requested()) return {Code::kCancelled, Boundary::kNone, "interrupted"};
-    if (doubt.ok()) {
-      return {Code::kFailedPrecondition, Boundary::kEnvironment, "its proof failed: " + *doubt};
+    if (outcome.ok()) {
+      return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
+                    "its proof failed: " + outcome->reason);
     }
-    return {Code::kInternal, Boundary::kSandbox,
-            "its proof could not be made: " + doubt.status().message()};
+    const Status& status = outcome.status();
+    if (!IsOfOneTask(status)) return status;
+    return Status(Code::kInternal, Boundary::kSandbox,
+                  "its proof could not be made: " + status.message());
   }
 
   datasets::Store& store_;
   const ExportRequest& request_;
-  const ProveExported& prove_;
+  sandbox::SandboxHost* sandboxes_;
   ExportFolder& folder_;
   std::stop_token stop_;
 };
@@ -305,19 +319,19 @@ std::string SettingsOf(const ExportRequest& request, bool proven) {
 }  // namespace
 
 Result<ExportSummary> ExportTasks(datasets::Store& store, const ExportRequest& request,
-                                  const ProveExported& prove, const ExportListener& listener,
+                                  sandbox::SandboxHost* sandboxes, const ExportListener& listener,
                                   std::stop_token stop) {
   const SystemClock clock;
   const int64_t begin_ms = clock.MonotonicMs();
   ExportSummary summary;
-  summary.proven = prove != nullptr;
+  summary.proven = sandboxes != nullptr;
   TASKMINT_RETURN_IF_ERROR(CheckExportTarget(request.out, request.force));
   TASKMINT_ASSIGN_OR_RETURN(const std::vector<std::string> ids, store.KeptTaskIds(request.where));
   if (ids.empty()) return summary;
   TASKMINT_ASSIGN_OR_RETURN(const auto reasons, ReasonsToSkip(store, request, ids));
   TASKMINT_ASSIGN_OR_RETURN(const std::unique_ptr<ExportFolder> folder,
                             ExportFolder::Open(request, SettingsOf(request, summary.proven)));
-  Exporter exporter(store, request, prove, *folder, stop);
+  Exporter exporter(store, request, sandboxes, *folder, stop);
   ExportRun run(exporter, ids, reasons, listener, stop);
   TASKMINT_RETURN_IF_ERROR(run.Run(request.jobs));
   run.Summarise(summary);

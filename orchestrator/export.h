@@ -13,6 +13,7 @@
 #include "datasets/task_import.h"
 #include "proto/base/status.h"
 #include "proto/task.pb.h"
+#include "sandbox/sandbox.h"
 
 namespace taskmint::orchestrator {
 
@@ -34,11 +35,6 @@ struct ExportRequest {
   int64_t jobs = 1;
 };
 
-// Runs what was written, from nothing but the folder. Empty when the task holds; else why it does
-// not. Called by several threads at once. Errors: the machine failed, so that nothing is known.
-using ProveExported = std::function<Result<std::string>(const std::string& folder,
-                                                        const v1::Task& task, std::stop_token)>;
-
 struct ExportSummary {
   struct Written {
     std::string id;
@@ -48,6 +44,8 @@ struct ExportSummary {
     std::string folder;
     // Harbor's content hash; over all files for SWE-bench.
     std::string digest;
+    // Attack programs that the proof held off; 0 where there was none.
+    int64_t cheaters = 0;
     // Found complete, left by an export that was interrupted.
     bool resumed = false;
   };
@@ -75,7 +73,8 @@ struct ExportProgress {
 using ExportListener = std::function<void(const ExportProgress&)>;
 
 // Writes the tasks for which `where` holds to OUT.partial beside `out`, and renames that when all
-// of them are done: `out` is whole or absent. `prove` may be null. Interrupted (CANCELLED) or out
+// of them are done: `out` is whole or absent. Each is proven (orchestrator/export_proof.h) over
+// `sandboxes`, and left out where that fails; null: none is. Interrupted (CANCELLED) or out
 // of space, what was finished stays in OUT.partial, and the same request goes on there; a request
 // that differs begins anew. Where no task can be written, nothing is left.
 //
@@ -83,7 +82,7 @@ using ExportListener = std::function<void(const ExportProgress&)>;
 // export that `force` allows to replace; for a `where` that is none; UNAVAILABLE (config) while
 // another process writes there; those of the store and of writing.
 Result<ExportSummary> ExportTasks(datasets::Store& store, const ExportRequest& request,
-                                  const ProveExported& prove, const ExportListener& listener,
+                                  sandbox::SandboxHost* sandboxes, const ExportListener& listener,
                                   std::stop_token stop);
 
 }  // namespace taskmint::orchestrator

@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 constexpr const char* kJournalName = "/.journal";
 constexpr const char* kLayerFolder = "/.layers";
 constexpr const char* kRowFolder = "/.rows";
+constexpr const char* kProofFolder = "/.unpacked";
 
 Status CannotWrite(const std::string& path, int error) {
   const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
@@ -63,7 +64,8 @@ std::string JournalLine(const ExportSummary::Written& task) {
   return DumpJson({{"id", task.id},
                    {"name", task.name},
                    {"folder", task.folder},
-                   {"digest", task.digest}}) +
+                   {"digest", task.digest},
+                   {"cheaters", task.cheaters}}) +
          "\n";
 }
 
@@ -139,9 +141,13 @@ Status ExportFolder::ReadJournal(const std::string& settings) {
     for (std::string line; std::getline(lines, line);) {
       const auto task = ParseJson(line);
       if (!task.ok()) continue;  // cut short by a kill
-      ExportSummary::Written written{StringOr(*task, "id", ""), StringOr(*task, "name", ""),
-                                     StringOr(*task, "folder", ""), StringOr(*task, "digest", ""),
-                                     true};
+      ExportSummary::Written written;
+      written.id = StringOr(*task, "id", "");
+      written.name = StringOr(*task, "name", "");
+      written.folder = StringOr(*task, "folder", "");
+      written.digest = StringOr(*task, "digest", "");
+      written.cheaters = IntOr(*task, "cheaters", 0);
+      written.resumed = true;
       const bool whole = !written.folder.empty() && fs::exists(path_ + "/" + written.folder, error);
       if (whole) finished_[written.id] = std::move(written);
     }
@@ -195,6 +201,8 @@ Result<datasets::LayerArchive> ExportFolder::Layer(const datasets::BlobStore& bl
   return archive;
 }
 
+std::string ExportFolder::ProofFolder() const { return path_ + kProofFolder; }
+
 std::string ExportFolder::RowPath(const std::string& name) const {
   return path_ + kRowFolder + "/" + name;
 }
@@ -206,8 +214,9 @@ Status ExportFolder::Publish(const std::vector<ExportSummary::Written>& tasks) {
   for (const auto& entry : fs::directory_iterator(path_ + "/tasks", error)) {
     if (!folders.contains(entry.path().string())) fs::remove_all(entry.path(), error);
   }
-  fs::remove_all(path_ + kLayerFolder, error);
-  fs::remove_all(path_ + kRowFolder, error);
+  for (const char* own : {kLayerFolder, kRowFolder, kProofFolder}) {
+    fs::remove_all(path_ + own, error);
+  }
   fs::remove(path_ + kJournalName, error);
   const std::string before = out_ + ".replaced";
   if (fs::exists(out_, error) && !fs::is_empty(out_, error)) {

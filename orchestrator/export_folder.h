@@ -37,6 +37,8 @@ class ExportFolder {
   // The layer's archive, made from the store when it is first asked for.
   Result<datasets::LayerArchive> Layer(const datasets::BlobStore& blobs, const v1::Layer& layer);
 
+  // Where proofs unpack layers.
+  std::string ProofFolder() const;
   // Where the row of a task stands until the end.
   std::string RowPath(const std::string& name) const;
 

@@ -47,13 +47,15 @@ std::string DefaultName(const std::string& out) {
   return "taskmint/" + datasets::PortableName(path.filename().string());
 }
 
-nlohmann::json SummaryJson(const ExportOptions& options, const ExportSummary& summary) {
+nlohmann::json ExportSummaryJson(const ExportOptions& options, const ExportSummary& summary) {
   nlohmann::json tasks = nlohmann::json::array();
   for (const ExportSummary::Written& task : summary.tasks) {
-    tasks.push_back({{"id", task.id},
-                     {"name", task.name},
-                     {"folder", task.folder},
-                     {"digest", "sha256:" + task.digest}});
+    tasks.push_back(
+        {{"id", task.id},
+         {"name", task.name},
+         {"folder", task.folder},
+         {"digest", "sha256:" + task.digest},
+         {"cheaters", summary.proven ? nlohmann::json(task.cheaters) : nlohmann::json()}});
   }
   nlohmann::json skipped = nlohmann::json::array();
   for (const ExportSummary::Skipped& task : summary.skipped) {
@@ -71,7 +73,7 @@ nlohmann::json SummaryJson(const ExportOptions& options, const ExportSummary& su
           {"wall_ms", summary.wall_ms}};
 }
 
-void PrintSummary(const ExportOptions& options, const ExportSummary& summary) {
+void PrintExportSummary(const ExportOptions& options, const ExportSummary& summary) {
   if (!summary.skipped.empty()) {
     Table table({"ID", "NOT EXPORTED BECAUSE"});
     for (const ExportSummary::Skipped& task : summary.skipped) {
@@ -85,7 +87,7 @@ void PrintSummary(const ExportOptions& options, const ExportSummary& summary) {
                      std::to_string(summary.tasks.size() + summary.skipped.size()) + " tasks";
   if (!summary.tasks.empty()) line += " to " + Printable(options.out);
   if (resumed > 0) line += " (" + std::to_string(resumed) + " of them before an interruption)";
-  if (!summary.tasks.empty() && !summary.proven) line += ", not proven";
+  if (!summary.tasks.empty()) line += summary.proven ? ", all proven" : ", not proven";
   PrintOut(line + ", in " + DurationText(summary.wall_ms) + "\n");
 }
 
@@ -112,10 +114,16 @@ int RunExport(ExportOptions& options) {
   request.licence_unknown_ok = options.licence_unknown_ok;
   request.force = options.force;
   request.jobs = options.jobs;
+  std::unique_ptr<sandbox::SandboxHost> sandboxes;
+  if (!options.no_prove) {
+    auto made = sandbox::MakeBubblewrapHost();
+    if (!made.ok()) return ComplainOf(made.status());
+    sandboxes = *std::move(made);
+  }
   const Interrupt interrupt("stopping");
   CountedProgress progress(clock, "exported");
   const auto summary = ExportTasks(
-      **store, request, nullptr,
+      **store, request, sandboxes.get(),
       [&](const ExportProgress& now) { progress.Show(now.done, now.total, now.skipped); },
       interrupt.token());
   progress.End();
@@ -126,9 +134,9 @@ int RunExport(ExportOptions& options) {
   }
   if (!summary.ok()) return ComplainOf(summary.status());
   if (options.json) {
-    PrintOut(DumpJson(SummaryJson(options, *summary), true) + "\n");
+    PrintOut(DumpJson(ExportSummaryJson(options, *summary), true) + "\n");
   } else {
-    PrintSummary(options, *summary);
+    PrintExportSummary(options, *summary);
   }
   const bool failed = std::any_of(summary->skipped.begin(), summary->skipped.end(),
                                   [](const auto& task) { return task.failed; });
@@ -159,7 +167,8 @@ void AddExport(Command root) {
       .Flag("--licence-unknown-ok", options.licence_unknown_ok,
             "Also tasks whose source has no licence that is known")
       .Flag("--no-prove", options.no_prove,
-            "Do not run what was written; the export says that it is not proven")
+            "Do not run what was written: the solution, doing nothing, and the attacks; the export "
+            "says that it is not proven")
       .Flag("--force", options.force, "Replace an earlier export at --out")
       .Number("-j,--jobs", options.jobs, 1, 256, "Tasks at once")
       .Flag("--json", options.json, "Print an object: tasks, skipped with reasons, dataset_hash");

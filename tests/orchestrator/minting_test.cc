@@ -12,9 +12,7 @@
 #include <set>
 #include <thread>
 
-#include "tests/orchestrator/command_process.h"
-#include "tests/orchestrator/offline.h"
-#include "tests/orchestrator/toy_repository.h"
+#include "tests/orchestrator/minted_store.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -22,58 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using environments::TemporaryFolder;
 using nlohmann::json;
-
-bool Contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-// What the first case leaves for the others.
-struct Minted {
-  ToyRepository repository;
-  TemporaryFolder folder;
-  std::map<std::string, std::string> variables = Offline(folder.path());
-  std::string store = folder.path() + "/store";
-  CommandOutcome synth;
-
-  Minted() { synth = Synth(store); }
-
-  std::vector<std::string> SynthLine(const std::string& where,
-                                     std::vector<std::string> options = {}) const {
-    options.insert(options.begin(),
-                   {"synth", "code", "--repo", repository.tree.path(), "--store", where});
-    return options;
-  }
-  CommandOutcome Synth(const std::string& where, std::vector<std::string> options = {}) const {
-    return Taskmint(SynthLine(where, std::move(options)), variables);
-  }
-  CommandOutcome Run(std::vector<std::string> line) const {
-    line.insert(line.end(), {"--store", store});
-    return Taskmint(line, variables);
-  }
-  json List(const std::string& where) const {
-    return Taskmint({"list", "--json", "--store", where}, variables).Json();
-  }
-  // Task ids by commit.
-  std::map<std::string, std::string> Kept(const std::string& where) const {
-    std::map<std::string, std::string> ids;
-    for (const json& row : List(where)) {
-      if (row["kept"].get<bool>()) ids[row["commit"]] = row["id"];
-    }
-    return ids;
-  }
-  std::string Id(const std::string& commit) const { return Kept(store)[commit]; }
-  // A copy of the store, to be harmed.
-  std::string Copy(const std::string& name) const {
-    const std::string copy = folder.path() + "/" + name;
-    fs::copy(store, copy, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
-    return copy;
-  }
-};
-
-const Minted& Shared() {
-  static const auto* const minted = new Minted;
-  return *minted;
-}
 
 // Contents of all files by path.
 std::map<std::string, std::string> FilesBelow(const std::string& folder) {
