@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "datasets/dataset_card.h"
 #include "datasets/exported_task.h"
 #include "datasets/folder_writing.h"
 #include "datasets/harbor_export.h"
@@ -29,23 +30,6 @@ using datasets::ExportedTask;
 using datasets::ExportFormat;
 using Written = ExportSummary::Written;
 using Skipped = ExportSummary::Skipped;
-
-// Why tasks are left out before anything is written, by id.
-Result<std::map<std::string, std::string>> ReasonsToSkip(datasets::Store& store,
-                                                         const ExportRequest& request,
-                                                         const std::vector<std::string>& ids) {
-  std::map<std::string, std::string> reasons;
-  if (request.licence_unknown_ok) return reasons;
-  for (const std::string& id : ids) {
-    const auto kept = store.FindById(id);
-    if (!kept.ok()) continue;  // said when its turn comes
-    const std::string& licence = kept->task().licence().spdx_id();
-    if (licence.empty() || licence == "unknown") {
-      reasons[id] = "its licence is unknown; --licence-unknown-ok takes it along";
-    }
-  }
-  return reasons;
-}
 
 Status AddLog(const datasets::BlobStore& blobs, const std::string& digest, ExportedTask& task) {
   if (digest.empty() || task.logs.contains(digest)) return OkStatus();
@@ -126,7 +110,7 @@ class Exporter {
     const bool chosen =
         status.boundary() == Boundary::kEnvironment ||
         (status.boundary() == Boundary::kVerifier && status.code() == Code::kFailedPrecondition);
-    return Outcome{std::nullopt, {id, status.message(), !chosen}};
+    return Outcome{std::nullopt, {id, status.message(), "", !chosen}};
   }
 
  private:
@@ -199,12 +183,11 @@ class Exporter {
 // Runs the exporter over all ids with some threads. Outcomes in the order of the ids.
 class ExportRun {
  public:
-  ExportRun(Exporter& exporter, const std::vector<std::string>& ids,
-            const std::map<std::string, std::string>& reasons, const ExportListener& listener,
-            std::stop_token stop)
+  ExportRun(Exporter& exporter, const std::vector<std::string>& ids, const ChosenTasks& chosen,
+            const ExportListener& listener, std::stop_token stop)
       : exporter_(exporter),
         ids_(ids),
-        reasons_(reasons),
+        chosen_(chosen),
         listener_(listener),
         stop_(std::move(stop)),
         outcomes_(ids.size()) {}
@@ -234,11 +217,12 @@ class ExportRun {
   void Work() {
     for (size_t i = next_++; i < ids_.size(); i = next_++) {
       if (stop_.stop_requested()) return;
-      const auto reason = reasons_.find(ids_[i]);
+      const auto found = chosen_.left_out.find(ids_[i]);
       Result<Exporter::Outcome> outcome =
-          reason == reasons_.end()
+          found == chosen_.left_out.end()
               ? exporter_.Export(ids_[i])
-              : Exporter::Outcome{std::nullopt, {ids_[i], reason->second, false}};
+              : Exporter::Outcome{std::nullopt,
+                                  {ids_[i], found->second.reason, found->second.kind, false}};
       const std::lock_guard lock(mutex_);
       if (!outcome.ok()) {
         if (failure_.ok()) failure_ = outcome.status();
@@ -255,7 +239,7 @@ class ExportRun {
 
   Exporter& exporter_;
   const std::vector<std::string>& ids_;
-  const std::map<std::string, std::string>& reasons_;
+  const ChosenTasks& chosen_;
   const ExportListener& listener_;
   std::stop_token stop_;
   std::atomic<size_t> next_ = 0;
@@ -295,6 +279,26 @@ Status WriteSwebenchDataset(const ExportRequest& request, const ExportFolder& fo
           "cannot write " + path + ": make room, then the same command goes on"};
 }
 
+Status WriteCard(datasets::Store& store, const ExportRequest& request, const ExportFolder& folder,
+                 const ExportSummary& summary, const ChosenTasks& chosen) {
+  datasets::DatasetCard card;
+  card.name = request.name;
+  card.format = datasets::ExportFormatName(request.format);
+  card.proven = summary.proven;
+  card.flagged = chosen.allowed;
+  for (const Skipped& task : summary.skipped) {
+    ++card.left_out[task.kind.empty() ? "could not be written or proven" : task.kind];
+  }
+  if (request.format == ExportFormat::kSwebench) {
+    card.data_files = {{request.split, "data/" + request.split + ".jsonl"}};
+  }
+  for (const Written& task : summary.tasks) {
+    TASKMINT_ASSIGN_OR_RETURN(const v1::Candidate kept, store.FindById(task.id));
+    card.Count(kept.task());
+  }
+  return datasets::WriteFileWhole(folder.path() + "/README.md", datasets::WriteDatasetCard(card));
+}
+
 Status WriteMark(const ExportRequest& request, const ExportFolder& folder,
                  const ExportSummary& summary) {
   const nlohmann::json mark = {{"format", datasets::ExportFormatName(request.format)},
@@ -328,11 +332,12 @@ Result<ExportSummary> ExportTasks(datasets::Store& store, const ExportRequest& r
   TASKMINT_RETURN_IF_ERROR(CheckExportTarget(request.out, request.force));
   TASKMINT_ASSIGN_OR_RETURN(const std::vector<std::string> ids, store.KeptTaskIds(request.where));
   if (ids.empty()) return summary;
-  TASKMINT_ASSIGN_OR_RETURN(const auto reasons, ReasonsToSkip(store, request, ids));
+  TASKMINT_ASSIGN_OR_RETURN(const ChosenTasks chosen,
+                            ChooseTasks(store, request.choice, ids, stop));
   TASKMINT_ASSIGN_OR_RETURN(const std::unique_ptr<ExportFolder> folder,
                             ExportFolder::Open(request, SettingsOf(request, summary.proven)));
   Exporter exporter(store, request, sandboxes, *folder, stop);
-  ExportRun run(exporter, ids, reasons, listener, stop);
+  ExportRun run(exporter, ids, chosen, listener, stop);
   TASKMINT_RETURN_IF_ERROR(run.Run(request.jobs));
   run.Summarise(summary);
   summary.wall_ms = clock.MonotonicMs() - begin_ms;
@@ -343,6 +348,7 @@ Result<ExportSummary> ExportTasks(datasets::Store& store, const ExportRequest& r
   TASKMINT_RETURN_IF_ERROR(request.format == ExportFormat::kHarbor
                                ? WriteHarborDataset(request, *folder, summary)
                                : WriteSwebenchDataset(request, *folder, summary));
+  TASKMINT_RETURN_IF_ERROR(WriteCard(store, request, *folder, summary, chosen));
   TASKMINT_RETURN_IF_ERROR(WriteMark(request, *folder, summary));
   TASKMINT_RETURN_IF_ERROR(folder->Publish(summary.tasks));
   summary.wall_ms = clock.MonotonicMs() - begin_ms;

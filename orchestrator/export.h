@@ -11,6 +11,7 @@
 
 #include "datasets/store.h"
 #include "datasets/task_import.h"
+#include "orchestrator/export_choice.h"
 #include "proto/base/status.h"
 #include "proto/task.pb.h"
 #include "sandbox/sandbox.h"
@@ -27,8 +28,8 @@ struct ExportRequest {
   std::string name;
   // Of SWE-bench's rows.
   std::string split;
-  // Whether tasks of unknown licence go along.
-  bool licence_unknown_ok = false;
+  // What goes along although it is flagged.
+  ExportChoice choice;
   // Whether an earlier export at `out` is replaced.
   bool force = false;
   // Tasks written, and proven, at once.
@@ -52,6 +53,8 @@ struct ExportSummary {
   struct Skipped {
     std::string id;
     std::string reason;
+    // "near-duplicate" and the like; empty where writing or proving it failed.
+    std::string kind;
     // The task is damaged or the machine failed: no decision of the export's.
     bool failed = false;
   };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,6 +22,7 @@ constexpr int64_t kCloneWallMsMax = 30 * 60 * 1000;
 // A clone lies in the sandbox's memory before it is taken out.
 constexpr int64_t kCloneBytesMax = int64_t{2} << 30;
 constexpr const char* kBundleInside = "/source.bundle";
+constexpr const char* kRepositoryInside = "/source";
 
 // A URL taken apart: the place alone, and what HTTP sends to prove who asks.
 struct SplitUrl {
@@ -162,6 +164,8 @@ struct GitPlan {
   std::string host;  // empty for a bundle
   sandbox::SandboxSpec spec;
   std::vector<std::string> arguments;
+  // What a run that failed means; nothing: what it means for a clone.
+  std::function<Status(const sandbox::CommandResult&)> explain;
 };
 
 // Runs git in a sandbox of its own, which is left in `box`.
@@ -200,6 +204,7 @@ Result<sandbox::CommandResult> RunGit(sandbox::SandboxHost& host, GitPlan& plan,
         result->ending == sandbox::Ending::kMemory) {
       result->error_output += " File too large";
     }
+    if (plan.explain) return plan.explain(*result);
     return plan.host.empty() ? ExplainBundleFailure(plan.name, *result)
                              : ExplainUrlFailure(plan.name, plan.host, *result);
   }
@@ -280,6 +285,32 @@ Result<FileTree> CloneBundle(sandbox::SandboxHost& host, const std::string& path
   plan.spec.mounts.push_back({fs::absolute(path).string(), kBundleInside, false});
   plan.spec.variables["GIT_ALLOW_PROTOCOL"] = "file";
   return Clone(host, plan, kBundleInside, stop);
+}
+
+Result<std::string> BundleRepository(sandbox::SandboxHost& host, const std::string& path,
+                                     const std::string& name, int64_t bytes_max,
+                                     std::stop_token stop) {
+  GitPlan plan;
+  plan.name = name;
+  plan.spec.mounts.push_back({fs::absolute(path).string(), kRepositoryInside, false});
+  plan.spec.variables.insert({{"GIT_CONFIG_COUNT", "1"},
+                              {"GIT_CONFIG_KEY_0", "safe.directory"},
+                              {"GIT_CONFIG_VALUE_0", "*"}});
+  const std::string inside = plan.spec.work_path + "/history.bundle";
+  plan.arguments = {"-C",   kRepositoryInside, "bundle", "create", "--quiet", inside,
+                    "HEAD", "--branches"};
+  plan.explain = [&name](const sandbox::CommandResult& result) {
+    return Error(Code::kFailedPrecondition,
+                 name + " cannot be bundled: " + MessagesOf(result) +
+                     "; try `git bundle create FILE HEAD --branches` there, and name the file");
+  };
+  std::unique_ptr<sandbox::Sandbox> box;
+  TASKMINT_RETURN_IF_ERROR(RunGit(host, plan, box, stop).status());
+  Result<std::string> bundle = box->Get(inside, bytes_max);
+  if (bundle.status().code() != Code::kResourceExhausted) return bundle;
+  return Error(Code::kResourceExhausted, "the history of " + name + " is larger than " +
+                                             std::to_string(bytes_max >> 20) +
+                                             " MiB: mint where the repository is");
 }
 
 }  // namespace taskmint::environments

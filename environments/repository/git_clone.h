@@ -30,6 +30,13 @@ Result<std::string> HeadOfUrl(sandbox::SandboxHost& host, const std::string& url
 Result<FileTree> CloneBundle(sandbox::SandboxHost& host, const std::string& path,
                              const std::string& name, std::stop_token stop);
 
+// The history of HEAD and of every branch of a repository on the host, as a bundle's bytes.
+// FAILED_PRECONDITION with git's words where it cannot be bundled (it is empty, a part of it lies
+// elsewhere), RESOURCE_EXHAUSTED beyond bytes_max.
+Result<std::string> BundleRepository(sandbox::SandboxHost& host, const std::string& path,
+                                     const std::string& name, int64_t bytes_max,
+                                     std::stop_token stop);
+
 }  // namespace taskmint::environments
 
 #endif  // TASKMINT_ENVIRONMENTS_REPOSITORY_GIT_CLONE_H_

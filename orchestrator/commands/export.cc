@@ -7,7 +7,10 @@
 
 #include "datasets/exported_task.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/server_options.h"
 #include "orchestrator/counted_progress.h"
+#include "orchestrator/export_report.h"
+#include "orchestrator/export_trajectories.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/clock.h"
@@ -25,7 +28,8 @@ struct ExportOptions {
   std::string name;
   std::string split = "train";
   int64_t jobs = std::max(1U, std::thread::hardware_concurrency());
-  bool licence_unknown_ok = false;
+  ExportChoice choice;
+  RemotePlace server;
   bool no_prove = false;
   bool force = false;
   bool json = false;
@@ -47,32 +51,6 @@ std::string DefaultName(const std::string& out) {
   return "taskmint/" + datasets::PortableName(path.filename().string());
 }
 
-nlohmann::json ExportSummaryJson(const ExportOptions& options, const ExportSummary& summary) {
-  nlohmann::json tasks = nlohmann::json::array();
-  for (const ExportSummary::Written& task : summary.tasks) {
-    tasks.push_back(
-        {{"id", task.id},
-         {"name", task.name},
-         {"folder", task.folder},
-         {"digest", "sha256:" + task.digest},
-         {"cheaters", summary.proven ? nlohmann::json(task.cheaters) : nlohmann::json()}});
-  }
-  nlohmann::json skipped = nlohmann::json::array();
-  for (const ExportSummary::Skipped& task : summary.skipped) {
-    skipped.push_back({{"id", task.id}, {"reason", task.reason}, {"failed", task.failed}});
-  }
-  const std::string& hash = summary.dataset_hash;
-  return {{"format", options.format},
-          {"out", options.out},
-          {"name", options.name},
-          {"exported", summary.tasks.size()},
-          {"proven", summary.proven},
-          {"tasks", std::move(tasks)},
-          {"skipped", std::move(skipped)},
-          {"dataset_hash", hash.empty() ? nlohmann::json() : nlohmann::json("sha256:" + hash)},
-          {"wall_ms", summary.wall_ms}};
-}
-
 void PrintExportSummary(const ExportOptions& options, const ExportSummary& summary) {
   if (!summary.skipped.empty()) {
     Table table({"ID", "NOT EXPORTED BECAUSE"});
@@ -91,6 +69,67 @@ void PrintExportSummary(const ExportOptions& options, const ExportSummary& summa
   PrintOut(line + ", in " + DurationText(summary.wall_ms) + "\n");
 }
 
+int RunTrajectoryExport(const ExportOptions& options, datasets::Store& store) {
+  TrajectoryExportRequest request;
+  const bool chat = options.format == "chat";
+  request.format = chat ? TrajectoryFormat::kChat : TrajectoryFormat::kAtif;
+  request.out = options.out;
+  request.where = options.where;
+  request.name = options.name;
+  request.split = options.split;
+  request.choice = options.choice;
+  request.reward_min = chat ? 1 : 0;
+  request.force = options.force;
+  const Interrupt interrupt("stopping");
+  const auto summary = ExportTrajectories(store, request, interrupt.token());
+  if (interrupt.interrupted()) return kExitInterrupted;
+  if (!summary.ok()) return ComplainOf(summary.status());
+  if (options.json) {
+    PrintOut(DumpJson(ExportReport(request, *summary), true) + "\n");
+  } else if (summary->exported > 0) {
+    PrintOut("exported " + std::to_string(summary->exported) + " of " +
+             std::to_string(summary->exported + summary->skipped) + " trajectories to " +
+             Printable(options.out) + "\n");
+  }
+  if (summary->exported > 0) return kExitDone;
+  Complain(summary->skipped == 0
+               ? "the store has no trajectory: `taskmint play` and `taskmint serve` make them"
+               : "no trajectory is of a task that is exported, with a reward that is wanted");
+  return kExitNothingKept;
+}
+
+// The server proves; what its files are worth here is what the server is worth.
+int ExportRemotely(const ExportOptions& options) {
+  if (!options.choice.decontamination_files.empty()) {
+    Complain("--decontaminate reads files of this machine: give it to `taskmint export` there");
+    return kExitBadArguments;
+  }
+  const auto server = RemoteServer::Connect(options.server);
+  if (!server.ok()) return ComplainOf(server.status());
+  v1::ExportRequest request;
+  request.set_format(options.format);
+  request.set_where(options.where);
+  request.set_name(options.name);
+  request.set_split(options.split);
+  request.set_licence_unknown_ok(options.choice.licence_unknown_ok);
+  request.set_near_duplicates_ok(options.choice.near_duplicates_ok);
+  request.set_no_prove(options.no_prove);
+  const Interrupt interrupt("stopping");
+  const auto report = (*server)->Export(request, options.out, interrupt.token());
+  if (interrupt.interrupted()) return kExitInterrupted;
+  if (!report.ok()) return ComplainOf(report.status());
+  const auto json = ParseJson(*report);
+  if (!json.ok()) return ComplainOf(json.status());
+  const int64_t exported = IntOr(*json, "exported", 0);
+  if (options.json) {
+    PrintOut(DumpJson(*json, true) + "\n");
+  } else {
+    PrintOut("exported " + std::to_string(exported) + (exported > 0 ? " to " + options.out : "") +
+             "\n");
+  }
+  return exported > 0 ? kExitDone : kExitNothingKept;
+}
+
 int RunExport(ExportOptions& options) {
   if (options.name.empty()) options.name = DefaultName(options.out);
   if (!IsDatasetName(options.name)) {
@@ -101,9 +140,13 @@ int RunExport(ExportOptions& options) {
     Complain("--split: '" + options.split + "' is no word of [a-z0-9._-]");
     return kExitBadArguments;
   }
+  if (!options.server.address.empty()) return ExportRemotely(options);
   const SystemClock clock;
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
   if (!store.ok()) return ComplainOf(store.status());
+  if (options.format == "atif" || options.format == "chat") {
+    return RunTrajectoryExport(options, **store);
+  }
   ExportRequest request;
   request.format = options.format == "harbor" ? datasets::ExportFormat::kHarbor
                                               : datasets::ExportFormat::kSwebench;
@@ -111,7 +154,7 @@ int RunExport(ExportOptions& options) {
   request.where = options.where;
   request.name = options.name;
   request.split = options.split;
-  request.licence_unknown_ok = options.licence_unknown_ok;
+  request.choice = options.choice;
   request.force = options.force;
   request.jobs = options.jobs;
   std::unique_ptr<sandbox::SandboxHost> sandboxes;
@@ -134,7 +177,7 @@ int RunExport(ExportOptions& options) {
   }
   if (!summary.ok()) return ComplainOf(summary.status());
   if (options.json) {
-    PrintOut(DumpJson(ExportSummaryJson(options, *summary), true) + "\n");
+    PrintOut(DumpJson(ExportReport(request, *summary), true) + "\n");
   } else {
     PrintExportSummary(options, *summary);
   }
@@ -155,17 +198,24 @@ void AddExport(Command root) {
   static ExportOptions options;
   Command command = root.Add("export", "Write kept tasks in a format that others load");
   command
-      .Choice("--format", options.format, {"harbor", "swebench"},
+      .Choice("--format", options.format, {"harbor", "swebench", "atif", "chat"},
               "harbor: a directory a task with separate verifier, and dataset.toml; swebench: rows "
-              "of JSON and a task repository")
+              "of JSON and a task repository; of trajectories, atif: a file each; chat: rows to "
+              "fine-tune with, of those with reward 1")
       .Text("--out", options.out, "DIR", "The folder to make")
       .Require("--out")
       .Text("--where", options.where, "EXPR", "The kept tasks for which this holds; see list")
       .Text("--name", options.name, "ORG/NAME",
             "The dataset's name (default: taskmint/ and the folder's)")
       .Text("--split", options.split, "NAME", "The split of SWE-bench's rows")
-      .Flag("--licence-unknown-ok", options.licence_unknown_ok,
+      .Flag("--licence-unknown-ok", options.choice.licence_unknown_ok,
             "Also tasks whose source has no licence that is known")
+      .Flag("--near-duplicates-ok", options.choice.near_duplicates_ok,
+            "Also tasks that are near-duplicates of others")
+      .Texts("--decontaminate", options.choice.decontamination_files, "FILE",
+             "Leave out what is near to something in FILE: SWE-bench JSONL, or a text a line; may "
+             "be repeated")
+      .Flag("--contaminated-ok", options.choice.contaminated_ok, "Take that along, and say so")
       .Flag("--no-prove", options.no_prove,
             "Do not run what was written: the solution, doing nothing, and the attacks; the export "
             "says that it is not proven")
@@ -173,6 +223,7 @@ void AddExport(Command root) {
       .Number("-j,--jobs", options.jobs, 1, 256, "Tasks at once")
       .Flag("--json", options.json, "Print an object: tasks, skipped with reasons, dataset_hash");
   AddStoreOption(command, options.store);
+  AddServerOptions(command, options.server);
   command.Example("taskmint export --format harbor --out attrs-tasks")
       .Example(
           "taskmint export --format swebench --out rows --where \"licence = 'MIT'\" --no-prove")

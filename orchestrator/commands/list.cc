@@ -2,6 +2,7 @@
 
 #include "datasets/store.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/server_options.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/clock.h"
 #include "proto/base/json.h"
@@ -12,6 +13,7 @@ namespace {
 struct ListOptions {
   std::string store = "taskmint-store";
   std::string where;
+  RemotePlace server;
   bool rejected = false;
   bool json = false;
 };
@@ -26,13 +28,21 @@ nlohmann::json RowJson(const datasets::ListRow& row) {
           {"reason", row.kept ? nlohmann::json() : nlohmann::json(row.reason)}};
 }
 
-int RunList(const ListOptions& options) {
+Result<std::vector<datasets::ListRow>> Rows(const ListOptions& options) {
   using Which = datasets::Store::Which;
+  const Which which = options.rejected ? Which::kRejected : Which::kAll;
+  if (!options.server.address.empty()) {
+    TASKMINT_ASSIGN_OR_RETURN(const auto server, RemoteServer::Connect(options.server));
+    return server->List(which, options.where);
+  }
   const SystemClock clock;
-  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
-  if (!store.ok()) return ComplainOf(store.status());
-  const auto rows =
-      (*store)->List(options.rejected ? Which::kRejected : Which::kAll, options.where);
+  TASKMINT_ASSIGN_OR_RETURN(
+      const auto store, datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock));
+  return store->List(which, options.where);
+}
+
+int RunList(const ListOptions& options) {
+  const auto rows = Rows(options);
   if (!rows.ok()) {
     Complain(rows.status().message());
     return rows.status().code() == Code::kInvalidArgument ? kExitBadArguments : kExitFailed;
@@ -69,6 +79,7 @@ void AddList(Command root) {
             "created_ms, run (when it began, from 1) and position (in that run)")
       .Flag("--json", options.json, "Print an array of objects; nothing is paged");
   AddStoreOption(list, options.store);
+  AddServerOptions(list, options.server);
   list.Example("taskmint list --where \"kept and fail_to_pass > 1\"")
       .Example("taskmint list --rejected --json")
       .Action([] { return RunList(options); });

@@ -5,6 +5,7 @@
 #include "datasets/store.h"
 #include "environments/repository/language_driver.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/server_options.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/clock.h"
 #include "proto/base/json.h"
@@ -16,6 +17,7 @@ namespace {
 struct ShowOptions {
   std::string store = "taskmint-store";
   std::string id;
+  RemotePlace server;
   bool evidence = false;
   bool logs = false;
   bool json = false;
@@ -48,6 +50,20 @@ Result<Shown> Load(datasets::Store& store, const std::string& id) {
     if (digest.empty() || shown.logs.count(digest) != 0) continue;
     TASKMINT_ASSIGN_OR_RETURN(shown.logs[digest], store.blobs().Get(digest));
   }
+  return shown;
+}
+
+// What a server shows: without stages and logs, and without the answer unless the token may see it.
+Result<Shown> LoadRemotely(const RemotePlace& place, const std::string& id) {
+  TASKMINT_ASSIGN_OR_RETURN(const auto server, RemoteServer::Connect(place));
+  TASKMINT_ASSIGN_OR_RETURN(v1::GetResponse answer, server->Get(id));
+  Shown shown;
+  shown.candidate.set_state(v1::Candidate::STATE_KEPT);
+  shown.candidate.set_commit(answer.task().provenance().commit());
+  *shown.candidate.mutable_task() = std::move(*answer.mutable_task());
+  *shown.candidate.mutable_evidence() = std::move(*answer.mutable_evidence());
+  for (v1::Evidence& row : *shown.candidate.mutable_evidence()) row.clear_log_digest();
+  shown.patch = std::move(*answer.mutable_gold_patch());
   return shown;
 }
 
@@ -220,11 +236,16 @@ void PrintStages(const Shown& shown, bool logs) {
   }
 }
 
-int RunShow(const ShowOptions& options) {
+Result<Shown> LoadAnywhere(const ShowOptions& options) {
+  if (!options.server.address.empty()) return LoadRemotely(options.server, options.id);
   const SystemClock clock;
-  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
-  if (!store.ok()) return ComplainOf(store.status());
-  const auto shown = Load(**store, options.id);
+  TASKMINT_ASSIGN_OR_RETURN(
+      const auto store, datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock));
+  return Load(*store, options.id);
+}
+
+int RunShow(const ShowOptions& options) {
+  const auto shown = LoadAnywhere(options);
   if (!shown.ok()) return ComplainOf(shown.status());
   if (options.json) {
     PrintOut(DumpJson(ShownJson(*shown), true) + "\n");
@@ -262,6 +283,7 @@ void AddShow(Command root) {
             "The stages' logs as well (those of a rejected candidate are always shown)")
       .Flag("--json", options.json, "Print an object: record, patch, evidence, stages with logs");
   AddStoreOption(show, options.store);
+  AddServerOptions(show, options.server);
   show.Example("taskmint show 3fa94c --evidence")
       .Example("taskmint show 3fa94c --logs")
       .Example("taskmint show 3fa94c --json")

@@ -6,6 +6,8 @@
 #include "datasets/repository_list.h"
 #include "environments/repository/source_import.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/server_options.h"
+#include "orchestrator/commands/synth_remote.h"
 #include "orchestrator/dates.h"
 #include "orchestrator/host_file.h"
 #include "orchestrator/interrupt.h"
@@ -32,6 +34,7 @@ struct SynthOptions {
   int64_t tasks_max = 0;
   int64_t jobs = 0;
   int64_t wall_minutes_max = 0;
+  RemotePlace server;
   uint64_t seed = 0;
   bool json = false;
 };
@@ -208,6 +211,9 @@ int RunSynth(const SynthOptions& options) {
   if (!sources.ok()) return ComplainOf(sources.status());
   auto request = RequestOf(options);
   if (!request.ok()) return ComplainOf(request.status());
+  if (!options.server.address.empty()) {
+    return SynthRemotely(options.server, *request, *sources, options.json);
+  }
   SynthTotal total;
   const std::vector<std::string> readable = Classified(*sources, total);
   if (readable.empty()) {
@@ -271,6 +277,7 @@ void AddSynth(Command root) {
       .Seed("--seed", options.seed, "Seed of the candidate order and of every draw")
       .Flag("--json", options.json, "Print the summary as JSON");
   AddStoreOption(code, options.store);
+  AddServerOptions(code, options.server);
   code.Example("taskmint synth code --repo ~/src/attrs --tasks-max 20 --jobs 4")
       .Example("taskmint synth code --repos repositories.txt --since 2023-01-01 --store tasks")
       .Action([] { return RunSynth(options); });

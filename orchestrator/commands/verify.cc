@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/server_options.h"
 #include "orchestrator/host_file.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/regrade.h"
@@ -16,6 +17,7 @@ struct VerifyOptions {
   std::string store = "taskmint-store";
   std::string id;
   std::string solution;
+  RemotePlace server;
   bool logs = false;
   bool json = false;
 };
@@ -64,9 +66,34 @@ void PrintVerdict(const v1::Verdict& verdict) {
   table.Print();
 }
 
+int ShowVerdict(const VerifyOptions& options, const std::string& id,
+                const verifier::GradeResult& graded) {
+  if (options.json) {
+    PrintOut(DumpJson(VerdictJson(id, graded), true) + "\n");
+  } else {
+    PrintVerdict(graded.verdict);
+    if (options.logs) PrintOut("\n" + Printable(graded.log) + "\n");
+  }
+  return graded.verdict.state() == v1::Verdict::STATE_NO_VERDICT ? kExitFailed : kExitDone;
+}
+
+int VerifyRemotely(const VerifyOptions& options, const ProposedSolution& solution) {
+  const auto server = RemoteServer::Connect(options.server);
+  if (!server.ok()) return ComplainOf(server.status());
+  const Interrupt interrupt("stopping");
+  auto answer = (*server)->Verify(options.id, solution, interrupt.token());
+  if (interrupt.interrupted()) return kExitInterrupted;
+  if (!answer.ok()) return ComplainOf(answer.status());
+  verifier::GradeResult graded;
+  graded.verdict = std::move(*answer->mutable_verdict());
+  graded.log = "a server sends no logs\n";
+  return ShowVerdict(options, options.id, graded);
+}
+
 int RunVerify(const VerifyOptions& options) {
   const auto solution = SolutionOf(options.solution);
   if (!solution.ok()) return ComplainOf(solution.status());
+  if (!options.server.address.empty()) return VerifyRemotely(options, *solution);
   const SystemClock clock;
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
   if (!store.ok()) return ComplainOf(store.status());
@@ -78,13 +105,7 @@ int RunVerify(const VerifyOptions& options) {
   const auto graded = GradeSolution(**store, **sandboxes, *kept, *solution, interrupt.token());
   if (interrupt.interrupted()) return kExitInterrupted;
   if (!graded.ok()) return ComplainOf(graded.status());
-  if (options.json) {
-    PrintOut(DumpJson(VerdictJson(kept->task().id(), *graded), true) + "\n");
-  } else {
-    PrintVerdict(graded->verdict);
-    if (options.logs) PrintOut("\n" + Printable(graded->log) + "\n");
-  }
-  return graded->verdict.state() == v1::Verdict::STATE_NO_VERDICT ? kExitFailed : kExitDone;
+  return ShowVerdict(options, kept->task().id(), *graded);
 }
 
 }  // namespace
@@ -100,6 +121,7 @@ void AddVerify(Command root) {
       .Flag("--logs", options.logs, "Show what the test run printed, its sentinels included")
       .Flag("--json", options.json, "Print an object: verdict, score, reason, tests, log, digest");
   AddStoreOption(verify, options.store);
+  AddServerOptions(verify, options.server);
   verify.Example("taskmint verify 3fa94c --solution gold")
       .Example("taskmint verify 3fa94c --solution mine.diff --json")
       .Action([] { return RunVerify(options); });

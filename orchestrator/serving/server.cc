@@ -12,8 +12,8 @@
 #include "orchestrator/serving/call.h"
 #include "orchestrator/serving/episode_service.h"
 #include "orchestrator/serving/job_service.h"
-#include "orchestrator/serving/task_service.h"
 #include "orchestrator/serving/served_tasks.h"
+#include "orchestrator/serving/task_service.h"
 
 namespace taskmint::orchestrator {
 namespace {

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "orchestrator/regrade.h"
+#include "orchestrator/serving/export_call.h"
 #include "orchestrator/serving/public_task.h"
 #include "orchestrator/serving/slots.h"
 
@@ -25,7 +26,8 @@ Result<size_t> PageBegin(const std::string& token) {
   return begin;
 }
 
-void FillRow(const datasets::ListRow& row, v1::TaskRow& filled) {
+void FillRow(const datasets::ListRow& row, bool reveal, v1::TaskRow& filled) {
+  if (reveal) filled.set_commit(row.commit);
   filled.set_id(row.id);
   filled.set_category(row.category);
   filled.set_language(row.language);
@@ -35,7 +37,7 @@ void FillRow(const datasets::ListRow& row, v1::TaskRow& filled) {
 }
 
 Status FillPage(const std::vector<datasets::ListRow>& rows, const v1::ListRequest& request,
-                v1::ListResponse& response) {
+                bool reveal, v1::ListResponse& response) {
   TASKMINT_ASSIGN_OR_RETURN(size_t at, PageBegin(request.page_token()));
   if (request.page_size() < 0) {
     return Status(Code::kInvalidArgument, Boundary::kConfig, "page_size is negative");
@@ -44,7 +46,7 @@ Status FillPage(const std::vector<datasets::ListRow>& rows, const v1::ListReques
   size_t bytes = 0;
   for (size_t begin = at; at < rows.size() && (rows_max == 0 || at - begin < rows_max); ++at) {
     v1::TaskRow& row = *response.add_tasks();
-    FillRow(rows[at], row);
+    FillRow(rows[at], reveal, row);
     bytes += row.ByteSizeLong() + 8;
     if (bytes > kListBytesMax && at > begin) {
       response.mutable_tasks()->RemoveLast();
@@ -53,6 +55,12 @@ Status FillPage(const std::vector<datasets::ListRow>& rows, const v1::ListReques
   }
   if (at < rows.size()) response.set_next_page_token(std::to_string(at));
   return OkStatus();
+}
+
+grpc::Status NotShown() {
+  return {grpc::StatusCode::PERMISSION_DENIED,
+          "solutions, hidden tests and verifiers are shown to bearers of the token in the server's "
+          "--reveal-token-file only"};
 }
 
 Result<ProposedSolution> SolutionAsked(const v1::VerifyRequest& request) {
@@ -71,11 +79,7 @@ grpc::Status TaskServer::Get(grpc::ServerContext* context, const v1::GetRequest*
   const Call call(rules_, context);
   if (!call.admission().ok()) return call.admission();
   if (request->reveal()) {
-    if (!call.may_reveal()) {
-      return {grpc::StatusCode::PERMISSION_DENIED,
-              "solutions, hidden tests and verifiers are shown to bearers of the token in the "
-              "server's --reveal-token-file only"};
-    }
+    if (!call.may_reveal()) return NotShown();
     return call.End(Reveal(request->id(), *response));
   }
   const auto task = served_.FindPublic(request->id());
@@ -109,7 +113,7 @@ grpc::Status TaskServer::List(grpc::ServerContext* context, const v1::ListReques
   const auto rows =
       store_.List(request->include_rejected() ? Which::kAll : Which::kKept, request->where());
   if (!rows.ok()) return call.End(rows.status());
-  return call.End(FillPage(*rows, *request, *response));
+  return call.End(FillPage(*rows, *request, call.may_reveal(), *response));
 }
 
 grpc::Status TaskServer::Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
@@ -133,6 +137,20 @@ grpc::Status TaskServer::Verify(grpc::ServerContext* context, const v1::VerifyRe
   if (verdict.state() != v1::Verdict::STATE_NO_VERDICT) response->set_score(verdict.score());
   *response->mutable_verdict() = call.may_reveal() ? verdict : PublicVerdict(verdict);
   return grpc::Status::OK;
+}
+
+grpc::Status TaskServer::Export(grpc::ServerContext* context, const v1::ExportRequest* request,
+                                grpc::ServerWriter<v1::ExportChunk>* writer) {
+  Call call(rules_, context);
+  if (!call.admission().ok()) return call.admission();
+  if (!call.may_reveal()) return NotShown();
+  const Slot slot(exports_, 1);
+  if (!slot.taken()) {
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+            "another export is being made: try again when it has ended"};
+  }
+  const auto send = [writer](const v1::ExportChunk& chunk) { return writer->Write(chunk); };
+  return call.End(SendExport(store_, sandboxes_, *request, send, call.stop()));
 }
 
 }  // namespace taskmint::orchestrator

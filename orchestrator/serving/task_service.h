@@ -29,6 +29,8 @@ class TaskServer final : public v1::TaskService::Service {
                     v1::ListResponse* response) override;
   grpc::Status Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
                       v1::VerifyResponse* response) override;
+  grpc::Status Export(grpc::ServerContext* context, const v1::ExportRequest* request,
+                      grpc::ServerWriter<v1::ExportChunk>* writer) override;
 
  private:
   Status Reveal(const std::string& id, v1::GetResponse& response);
@@ -39,6 +41,7 @@ class TaskServer final : public v1::TaskService::Service {
   const CallRules rules_;
   const int64_t gradings_max_;
   std::atomic<int64_t> gradings_ = 0;
+  std::atomic<int64_t> exports_ = 0;
 };
 
 }  // namespace taskmint::orchestrator

@@ -1,0 +1,14 @@
+#include "orchestrator/commands/server_options.h"
+
+namespace taskmint::orchestrator {
+
+void AddServerOptions(Command& command, RemotePlace& place) {
+  command
+      .Text("--server", place.address, "ADDRESS",
+            "A `taskmint serve` to ask instead of a store: HOST:PORT or unix:PATH")
+      .Text("--token-file", place.token_file, "FILE", "With --server: the token to send")
+      .Text("--server-ca", place.tls_authority_file, "FILE",
+            "With --server: TLS, with these authorities (PEM), or with `system` this machine's");
+}
+
+}  // namespace taskmint::orchestrator
