@@ -67,6 +67,7 @@ MintRequest MintRequestOf(const v1::SynthRequest& asked, const std::string& sour
   request.issues_text = asked.issues();
   request.tasks_max = asked.tasks_max();
   request.jobs = jobs;
+  request.repository_names_hosts = false;
   request.source_name = asked.url().empty() ? asked.name() : "";
   return request;
 }

@@ -240,6 +240,7 @@ Result<MintSummary> MintSource(datasets::Store& store, sandbox::SandboxHost& san
                      ProposalShelf(static_cast<size_t>(2 * request.jobs + 2)),
                      {},
                      0};
+  context.repository_names_hosts = request.repository_names_hosts;
   if (!request.issues_text.empty() && context.issues.empty()) {
     listener.OnNotice(summary.source,
                       "--issues holds no issue and no pull request: prompts are commit messages");

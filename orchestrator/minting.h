@@ -26,6 +26,9 @@ struct MintRequest {
   int64_t jobs = 1;
   // Portable name of the source instead of the one found out; empty: that one.
   std::string source_name = {};
+  // Whether the repository's taskmint.toml may name hosts that the build may reach. Not where the
+  // repository comes from somebody else.
+  bool repository_names_hosts = true;
 };
 
 // How a run stands.

@@ -84,6 +84,7 @@ Result<v1::RepositorySettings> SettingsOf(const RunContext& context, const FileT
     TASKMINT_ASSIGN_OR_RETURN(
         settings, datasets::ParseRepositorySettings(*file->content, datasets::kSettingsFile));
   }
+  if (!context.repository_names_hosts) settings.clear_build_hosts();
   // What the user says goes before what the repository says.
   const v1::RepositorySettings& said = context.job.settings();
   if (!said.setup_script().empty()) settings.set_setup_script(said.setup_script());

@@ -76,6 +76,8 @@ struct RunContext {
   BuildLocks builds;
   // Candidates of this invocation that are tasks of another run.
   std::atomic<int64_t> kept_before = 0;
+  // Whether a taskmint.toml may name hosts that the build may reach.
+  bool repository_names_hosts = true;
 };
 
 // Name and version in provenance: "taskmint 0.1.0".
