@@ -360,7 +360,10 @@ MaybeStop OracleRun::CheckTwin() {
 // Whether attacks may be graded by the targets alone.
 void OracleRun::CheckAlone() {
   oracle_.Count("targets_alone", 0);
-  if (!bench_.driver.StartsRunner(bench_.environment.test_command())) return;
+  if (!bench_.driver.RunsTestsAlone() ||
+      !bench_.driver.StartsRunner(bench_.environment.test_command())) {
+    return;
+  }
   const GradeOptions as_attacks{Depth::kOneRun,
                                 WallMsMaxBeside(graded_wall_ms_, settings_.test_wall_ms_max)};
   for (const char* name : {"targets alone", "targets alone, again"}) {

@@ -223,6 +223,10 @@ class LanguageDriver {
   // test` has its own. Empty: the language's default.
   virtual bool StartsRunner(const std::string& /*test_command*/) const { return true; }
 
+  // Whether TestRun::tests spares anything: false where a run runs its files whole, whatever it is
+  // asked for.
+  virtual bool RunsTestsAlone() const { return true; }
+
   // The names of the test cases of reports about `tree`, which outlives them.
   virtual std::unique_ptr<TestNames> NamesOfTests(const FileTree& tree) const = 0;
 

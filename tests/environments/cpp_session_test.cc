@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "environments/repository/cpp/installation.h"
 #include "tests/environments/cpp_fixture.h"
 #include "tests/environments/python_fixture.h"
 #include "verifier/junit.h"
@@ -140,6 +141,42 @@ TEST_F(CppSessionTest, AProgramThatIsOverwrittenByAnotherIsInError) {
   const Statuses seen = StatusesOf(RunIn(*session, {}));
   EXPECT_THAT(seen, Contains(Pair("clamp/Clamp: others", "passed")));
   EXPECT_THAT(seen, Contains(Pair("plain", "error")));
+}
+
+TEST_F(CppSessionTest, ObjectsOfTheLayerAreMadeWhereItIsUnpackedAndUsed) {
+  if (!BaseHasCcache()) GTEST_SKIP() << "no ccache";
+  const FileTree tree = TreeOf(BoundsLibrary(kRightClamp));
+  const DriverContext context{*host_, {"digest", "base"}, "/nonexistent"};
+  const auto recipe = cpp_.Resolve(context, tree, 0, {}, {});
+  ASSERT_TRUE(recipe.ok()) << recipe.status().ToString();
+  const auto layers = cpp_.Build(context, *recipe, tree, {}, {});
+  ASSERT_TRUE(layers.ok() && layers->size() == 1);
+  const TestFolder folder;
+  WriteTree(layers->front().tree, folder.path());
+  const sandbox::Mount layer{folder.path(), layers->front().mount_path, false};
+  const auto objects = cpp_.DerivedFiles(*host_, layer, {});
+  ASSERT_TRUE(objects.ok()) << objects.status().ToString();
+  EXPECT_GE(objects->size(), 6U);  // of three sources, with what tells whether they fit
+  WriteTree(*objects, folder.path());
+  BuiltEnvironment built{{layer}};
+  auto session = cpp_.OpenSession(*host_, environment_, built, tree, {});
+  ASSERT_TRUE(session.ok()) << session.status().ToString();
+  EXPECT_THAT(StatusesOf(RunIn(**session, {})), Contains(Pair("clamp/Clamp: high", "passed")));
+}
+
+TEST_F(CppSessionTest, WhatCannotBeBuiltHereSaysWhy) {
+  const DriverContext context{*host_, {"digest", "base"}, "/nonexistent"};
+  v1::RepositorySettings settings;
+  const FileTree made = TreeOf({{"Makefile", ""}, {"a.c", ""}});
+  EXPECT_THAT(cpp_.Resolve(context, made, 0, settings, {}).status().message(),
+              HasSubstr("test_command"));
+  settings.set_test_command("make check");
+  const auto recipe = cpp_.Resolve(context, made, 0, settings, {});
+  ASSERT_TRUE(recipe.ok());
+  EXPECT_TRUE(cpp_.Build(context, *recipe, made, settings, {})->empty());
+  settings.add_packages("zlib");
+  EXPECT_THAT(cpp_.Resolve(context, made, 0, settings, {}).status().message(),
+              HasSubstr("no packages"));
 }
 
 TEST_F(CppSessionTest, ARealFrameworkAndAGivenCommandRun) {

@@ -109,8 +109,9 @@ TEST_F(CppTest, AForgerByNameIsFoundByTheTwinAndPassesWithoutIt) {
       {"tests/clamp_test.cpp"}};
   for (const auto& cheater : cpp_.Cheaters(material)) {
     if (cheater.name != "rewritten-by-name") continue;
-    EXPECT_EQ(Grade(Bench(), Expected(), cheater.tree, {}, {Depth::kOneRun}).verdict.state(),
-              v1::Verdict::STATE_PASS);
+    const GradeResult graded = Grade(Bench(), Expected(), cheater.tree, {}, {Depth::kOneRun});
+    EXPECT_EQ(graded.verdict.state(), v1::Verdict::STATE_PASS)
+        << graded.verdict.reason() << graded.log;
     return;
   }
   FAIL() << "no such cheater";
@@ -167,7 +168,7 @@ TEST_F(CppTest, ALoneTargetIsDoctoredBesideACopyThatPasses) {
   EXPECT_THAT(doctored->copies[0], testing::StartsWith("clamp/Clamp: high "));
 }
 
-TEST_F(CppTest, CoarseTestsAreCountedAndAForgerByNameCannotBeFoundAmongThem) {
+TEST_F(CppTest, CoarseTestsAreCountedAndCannotBeDoctored) {
   const std::string test =
       "#include \"bounds/clamp.h\"\nint main() { return clamp(9, 1, 5) == 5 ? 0 : 1; }\n";
   proposal_.parent_tree = TreeOfFiles(BoundsLibrary(kWrongClamp));

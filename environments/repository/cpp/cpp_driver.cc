@@ -50,6 +50,8 @@ class CppDriver : public LanguageDriver {
                                                    std::stop_token stop) const override {
     return OpenCppSession(sandboxes, environment, built, tree, stop);
   }
+  // Building is what costs.
+  bool RunsTestsAlone() const override { return false; }
   std::unique_ptr<TestNames> NamesOfTests(const FileTree& /*tree*/) const override {
     return std::make_unique<CTestIds>();
   }

@@ -302,7 +302,8 @@ class Doctor:
             full = self.copy(case)
             copies = ["%s/%s" % (identifier.partition("/")[0], full)
                       for identifier in self.targets[case][:1]]
-        others = [case for case in self.others if case not in self.targets]
+        files = {case.file for case in turned}  # others would have to be compiled, too
+        others = [case for case in self.others if case not in self.targets and case.file in files]
         DRAW.shuffle(others)
         for case in others:
             if len(turned) < len(targets) + TURNED_OTHERS_MAX and DRAW.random() < 0.3 and \

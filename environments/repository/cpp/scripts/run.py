@@ -22,17 +22,15 @@ MARKS = (("gtest", (b"gtest_output", b"InitGoogleTest")), ("doctest", (b"[doctes
          ("catch", (b"reporter to use (defaults to console)", b"CATCH_CONFIG_")))
 
 
-def framework_of(path):
+def frameworks_of(path):
+    """Those that a program may be written with; only it can tell."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[:4] != b"\x7fELF":
-                return None
-            for name, marks in MARKS:
-                if any(data.find(mark) >= 0 for mark in marks):
-                    return name
+                return []
+            return [name for name, marks in MARKS if any(data.find(mark) >= 0 for mark in marks)]
     except (OSError, ValueError):
-        pass
-    return None
+        return []
 
 
 def arguments_of(framework, report, seed):
@@ -125,8 +123,7 @@ class Run:
                 return {"changed": True, "output": "the program changed after it was built"}
         elif program.startswith("/build/"):
             return {"absent": True, "output": "the program was not built"}
-        framework = None if test.get("plain") else framework_of(program)
-        if framework is not None:
+        for framework in [] if test.get("plain") else frameworks_of(program):
             report = "%s/%s" % (self.folder, os.urandom(12).hex())
             result = self.run(number, test, test["argv"] +
                               arguments_of(framework, report, self.request["shuffle"]))
