@@ -77,6 +77,7 @@ int Main(int tasks, int files) {
     request.out = folder.path() + "/" + name;
     request.name = "taskmint/bench";
     request.split = "train";
+    request.choice.near_duplicates_ok = true;  // they are
     request.jobs = std::max(1U, std::thread::hardware_concurrency());
     const ExportSummary exported = ExportTasks(*store, request, nullptr, nullptr, {}).value();
     TASKMINT_CHECK(static_cast<int>(exported.tasks.size()) == tasks);

@@ -85,7 +85,7 @@ class ExchangeCommandTest : public testing::Test {
   std::vector<std::string> ExportLine(const std::string& out,
                                       std::vector<std::string> options) const {
     options.insert(options.begin(),
-                   {"export", "--no-prove", "--store", Shared().store, "--out", out});
+                   {"export", "--no-prove", "--near-duplicates-ok", "--store", Shared().store, "--out", out});
     return options;
   }
   CommandOutcome Export(const std::string& out, std::vector<std::string> options = {}) const {
@@ -230,7 +230,7 @@ TEST_F(ExchangeCommandTest, ADamagedTaskIsNamedAndTheOthersAreWritten) {
   const std::string& digest = task.kept.task().solution().patch_digest();
   fs::remove(copy + "/blobs/sha256/" + digest.substr(0, 2) + "/" + digest.substr(2));
   const CommandOutcome outcome =
-      Taskmint({"export", "--no-prove", "--store", copy, "--out", Path("out"), "--json"});
+      Taskmint({"export", "--no-prove", "--near-duplicates-ok", "--store", copy, "--out", Path("out"), "--json"});
   EXPECT_EQ(outcome.code, 1);
   const json summary = outcome.Json();
   EXPECT_EQ(summary["exported"], Samples::kTasks - 2);
@@ -246,7 +246,7 @@ TEST_F(ExchangeCommandTest, InterruptedItGoesOnAndEndsTheSame) {
   const std::string out = Path("out");
   const std::string copy = Path("copy");
   fs::copy(Shared().store, copy, fs::copy_options::recursive);
-  CommandProcess process({"export", "--no-prove", "--store", copy, "--out", out, "--jobs", "1"},
+  CommandProcess process({"export", "--no-prove", "--near-duplicates-ok", "--store", copy, "--out", out, "--jobs", "1"},
                          {});
   for (int i = 0; i < 2'000 && process.running(); ++i) {
     std::error_code error;
@@ -261,7 +261,7 @@ TEST_F(ExchangeCommandTest, InterruptedItGoesOnAndEndsTheSame) {
     EXPECT_FALSE(fs::exists(out));
     EXPECT_TRUE(Contains(first.errors, "the same command goes on")) << first.errors;
     const CommandOutcome second =
-        Taskmint({"export", "--no-prove", "--store", copy, "--out", out, "--jobs", "1"});
+        Taskmint({"export", "--no-prove", "--near-duplicates-ok", "--store", copy, "--out", out, "--jobs", "1"});
     EXPECT_EQ(second.code, 0) << second.errors;
     EXPECT_TRUE(Contains(second.output, "before an interruption")) << second.output;
   }
@@ -292,6 +292,37 @@ TEST_F(ExchangeCommandTest, TwoExportsToOneFolderDoNotMix) {
   const CommandOutcome refused = Export(Path("out"));
   EXPECT_EQ(refused.code, 2);
   EXPECT_TRUE(Contains(refused.errors, "out.partial is in the way")) << refused.errors;
+}
+
+TEST_F(ExchangeCommandTest, NearDuplicatesStayOutAndThePairIsShown) {
+  // The sample tasks differ in numbers alone.
+  const CommandOutcome outcome = Taskmint(
+      {"export", "--no-prove", "--store", Shared().store, "--out", Path("one"), "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.errors;
+  const json summary = outcome.Json();
+  EXPECT_EQ(summary["exported"], 1);
+  ASSERT_EQ(summary["skipped"].size(), Samples::kTasks - 1U);
+  const std::string reason = summary["skipped"][0]["reason"];
+  EXPECT_TRUE(Contains(reason, "near-duplicate of " + summary["tasks"][0]["id"].get<std::string>()))
+      << reason;
+  EXPECT_FALSE(summary["skipped"][0]["failed"].get<bool>());
+  const std::string card = FilesOf(Path("one")).at("README.md");
+  EXPECT_TRUE(Contains(card, "near-duplicate")) << card;
+  EXPECT_TRUE(Contains(card, "--no-prove")) << card;
+}
+
+TEST_F(ExchangeCommandTest, WhatIsNearToAUsersFileStaysOut) {
+  const std::string file = Path("known.txt");
+  const std::string id = Shared().ids.front();
+  const json shown = Taskmint({"show", id, "--json", "--store", Shared().store}).Json();
+  std::string prompt = shown["task"]["prompt"]["text"];
+  std::replace(prompt.begin(), prompt.end(), '\n', ' ');
+  std::ofstream(file) << "a line about something else\n" << prompt << "\n";
+  const CommandOutcome outcome =
+      Taskmint({"export", "--no-prove", "--near-duplicates-ok", "--decontaminate", file, "--store",
+                Shared().store, "--out", Path("clean"), "--json"});
+  EXPECT_EQ(outcome.code, 3) << outcome.output << outcome.errors;
+  EXPECT_TRUE(Contains(outcome.output, "known.txt:2")) << outcome.output;
 }
 
 }  // namespace

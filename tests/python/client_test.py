@@ -1,9 +1,12 @@
-"""The Python client, from its wheel, against a real server: client_test.py TASKMINT TOY_STORE WHEEL WHEELS.
+"""The Python client, from its wheel, against a real server.
+
+client_test.py TASKMINT TOY_STORE WHEEL WHEELS
 
 Runs itself again in a virtual environment that holds the wheel and what it needs.
 """
 
 import asyncio
+import json
 import os
 import pathlib
 import shutil
@@ -37,7 +40,8 @@ class ClientTest(unittest.TestCase):
         store = os.path.join(cls.folder.name, "store")
         shutil.copytree(os.path.join(TOY_STORE, "store"), store,
                         ignore=shutil.ignore_patterns("cache"))
-        token = pathlib.Path(cls.folder.name, "token")
+        cls.store = store
+        token = cls.token = pathlib.Path(cls.folder.name, "token")
         token.write_text(REVEAL)
         cls.server = subprocess.Popen(
             [TASKMINT, "serve", "--listen", "127.0.0.1:0", "--store", store,
@@ -140,6 +144,73 @@ class ClientTest(unittest.TestCase):
         observation, reward = asyncio.run(play())
         self.assertIn("hello", observation)
         self.assertEqual(reward, 0.0)
+
+    def command(self, *arguments, token=False, code=0):
+        line = [TASKMINT, *arguments, "--server", self.address]
+        if token:
+            line += ["--token-file", str(self.token)]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_commands_work_on_the_server(self):
+        rows = json.loads(self.command("list", "--json"))
+        self.assertEqual([row["kept"] for row in rows], [True, True, False, False])
+        self.assertEqual({row["commit"] for row in rows}, {""}, "the fix can be looked up by it")
+        shown = json.loads(self.command("show", rows[0]["id"], "--json"))
+        self.assertEqual(shown["patch"], "")
+        shown = json.loads(self.command("show", rows[0]["id"], "--json", token=True))
+        self.assertIn("toy/sums.py", shown["patch"])
+        verdict = json.loads(self.command("verify", rows[0]["id"], "--solution", "gold", "--json"))
+        self.assertEqual((verdict["verdict"], verdict["score"], verdict["tests"]), ("pass", 1, []))
+
+    def test_a_repository_is_mined_on_the_server(self):
+        mined = json.loads(self.command("synth", "code", "--repo", os.path.join(TOY_STORE, "toy"),
+                                        "--json"))
+        self.assertEqual(mined["kept"], 2, mined)
+        self.command("synth", "code", "--repo", "https://example.org/x.git", code=1)
+
+    def test_an_export_of_the_server_imports_here(self):
+        out = os.path.join(self.folder.name, "out")
+        self.command("export", "--out", out, "--no-prove", "--licence-unknown-ok", code=1)
+        self.assertFalse(os.path.exists(out))
+        self.command("export", "--out", out, "--no-prove", "--licence-unknown-ok", token=True)
+        store = os.path.join(self.folder.name, "imported")
+        subprocess.run([TASKMINT, "import", out, "--store", store], check=True,
+                       capture_output=True)
+        with taskmint.Client(self.address) as client:
+            served = {row.id for row in client.tasks()}
+        listed = subprocess.run([TASKMINT, "list", "--json", "--store", store], check=True,
+                                capture_output=True, text=True).stdout
+        self.assertEqual({row["id"] for row in json.loads(listed)}, served)
+
+    def test_trajectories_are_exported(self):
+        with taskmint.Client(self.address, token=REVEAL) as client:
+            task_id = client.tasks()[0].id
+            patch = client.reveal(task_id).gold_patch.decode()
+            for answer in (patch, ""):
+                with client.open(task_id, actor="exported") as episode:
+                    episode.call("bash", command="ls")
+                    if answer:
+                        episode.call("bash", command=f"git apply <<'END'\n{answer}END")
+                    episode.call("submit")
+                    episode.grade()
+        for form, rewards in (("atif", [0.0, 1.0]), ("chat", [1.0])):
+            out = os.path.join(self.folder.name, form)
+            subprocess.run([TASKMINT, "export", "--format", form, "--out", out, "--store",
+                            self.store, "--licence-unknown-ok"], check=True, capture_output=True)
+            self.assertTrue(os.path.exists(os.path.join(out, "README.md")))
+            if form == "atif":
+                found = [json.loads(path.read_text())
+                         for path in pathlib.Path(out, "trajectories").glob("*.json")]
+                found = [one for one in found if one["agent"]["name"] == "exported"]
+                scores = sorted(one["extra"]["taskmint"]["reward"]["score"] for one in found)
+                self.assertEqual(scores, rewards)
+            else:
+                rows = pathlib.Path(out, "data", "train.jsonl").read_text().splitlines()
+                self.assertGreaterEqual(len(rows), 1)
+                for row in rows:
+                    self.assertEqual(json.loads(row)["messages"][-1]["role"], "assistant")
 
     def test_health_and_reflection_answer(self):
         channel = grpc.insecure_channel(self.address)
