@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "proto/base/json.h"
 #include "proto/base/utf8.h"
@@ -84,6 +85,10 @@ Status ReadDecontaminationSet(std::string_view bytes, const std::string& name,
   if (const std::string form = ForeignForm(bytes); !form.empty()) return refuse(form);
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
   int64_t line_number = 0;
+  const auto refuse_line = [&](const std::string& why) {
+    return Status(Code::kInvalidArgument, Boundary::kConfig,
+                  name + ":" + std::to_string(line_number) + ": " + why);
+  };
   std::optional<bool> rows;
   while (!bytes.empty()) {
     ++line_number;
@@ -93,10 +98,6 @@ Status ReadDecontaminationSet(std::string_view bytes, const std::string& name,
     const size_t begin = line.find_first_not_of(kBlanks);
     if (begin == std::string_view::npos) continue;
     line = line.substr(begin, line.find_last_not_of(kBlanks) - begin + 1);
-    const std::string number = std::to_string(line_number);
-    const auto refuse_line = [&](const std::string& why) {
-      return Status(Code::kInvalidArgument, Boundary::kConfig, name + ":" + number + ": " + why);
-    };
     if (const std::string why = WhyUnreadable(line); !why.empty()) return refuse_line(why);
     // Text may begin with a brace, JSON goes on with a quote or ends.
     if (!rows) {
@@ -112,7 +113,7 @@ Status ReadDecontaminationSet(std::string_view bytes, const std::string& name,
     } else {
       document.text = std::string(line);
     }
-    if (document.id.empty()) document.id = number;
+    if (document.id.empty()) document.id = std::to_string(line_number);
     if (!each(document)) return OkStatus();
   }
   if (!rows) return refuse("it holds no document: give SWE-bench rows, or a text a line");

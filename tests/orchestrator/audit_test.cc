@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -48,7 +48,7 @@ class AuditTest : public datasets::StoreTest {
     return candidate.task().id();
   }
   std::string Write(const std::string& name, const std::string& text) {
-    const std::string path = folder_.path() + "/" + name;
+    std::string path = folder_.path() + "/" + name;
     std::ofstream(path, std::ios::binary) << text;
     return path;
   }
