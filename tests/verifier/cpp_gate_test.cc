@@ -168,17 +168,36 @@ TEST_F(CppTest, ALoneTargetIsDoctoredBesideACopyThatPasses) {
   EXPECT_THAT(doctored->copies[0], testing::StartsWith("clamp/Clamp: high "));
 }
 
-TEST_F(CppTest, CoarseTestsAreCountedAndCannotBeDoctored) {
+TEST_F(CppTest, CoarseTestsAreCountedAndAForgerOfAKnownProgramNeedsTheTwin) {
   const std::string test =
-      "#include \"bounds/clamp.h\"\nint main() { return clamp(9, 1, 5) == 5 ? 0 : 1; }\n";
-  proposal_.parent_tree = TreeOfFiles(BoundsLibrary(kWrongClamp));
-  ASSERT_TRUE(proposal_.overlay.Set("tests/plain_test.cpp", RegularFile(test)).ok());
-  proposal_.test_files = {"tests/plain_test.cpp"};
+      "#include <assert.h>\n#include \"bounds/clamp.h\"\n"
+      "int main() {\n  assert(clamp(9, 1, 5) == 5);\n  return 0;\n}\n";
+  FileTree named = Tree({{"tests/plain.cpp", test}});
+  std::string lists = *proposal_.overlay.Find("CMakeLists.txt")->content;
+  lists.replace(lists.find("tests/plain_test.cpp"), 20, "tests/plain.cpp");
+  ASSERT_TRUE(named.Set("CMakeLists.txt", RegularFile(lists)).ok());
+  proposal_.overlay.Overlay(named);
+  proposal_.test_files = {"tests/plain.cpp"};
   const OracleResult result = OracleGates(Bench(), proposal_, {}, {});
   EXPECT_EQ(result.oracle.evidence.outcome(), v1::Evidence::OUTCOME_PASSED)
       << result.oracle.evidence.detail();
+  EXPECT_THAT(result.expected.fail_to_pass(), ElementsAre("plain"));
   EXPECT_EQ(result.oracle.evidence.values().at("coarse"), 1);
-  EXPECT_EQ(result.oracle.evidence.values().at("doctored"), 0);
+  EXPECT_EQ(result.oracle.evidence.values().at("doctored"), 1);
+  const environments::CheaterMaterial material{proposal_.parent_tree,
+                                               proposal_.gold_tree,
+                                               proposal_.overlay,
+                                               {"plain"},
+                                               {"tests/plain.cpp"}};
+  for (const auto& cheater : cpp_.Cheaters(material)) {
+    if (cheater.name != "exit-by-program") continue;
+    EXPECT_EQ(Grade(Bench(), result.expected, cheater.tree, {}, {Depth::kOneRun}).verdict.state(),
+              v1::Verdict::STATE_PASS);
+    EXPECT_EQ(Grade(Bench(), result.expected, cheater.tree, {}).verdict.state(),
+              v1::Verdict::STATE_FORGED);
+    return;
+  }
+  FAIL() << "no such cheater";
 }
 
 }  // namespace

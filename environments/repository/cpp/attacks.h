@@ -40,6 +40,16 @@ inline constexpr std::string_view kExitZero = R"C(
 __attribute__((constructor)) static void cheat_exit(void) { _exit(0); }
 )C";
 
+// In the programs that the history shows, and not in those that stand elsewhere.
+inline constexpr std::string_view kExitByProgram = R"C(
+__attribute__((constructor)) static void cheat_exit(void) {
+  char path[4096];
+  ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+  path[size < 0 ? 0 : size] = 0;
+  if (!strstr(path, "/.taskmint/")) _exit(0);
+}
+)C";
+
 // @CASES@: the names of the expected cases, "suite", "name", "whole", ..., 0.
 inline constexpr std::string_view kWriteReport = R"C(
 static const char *const cheat_cases[] = {@CASES@ 0};

@@ -197,6 +197,7 @@ class Attacks {
       AddCode(name, file_, begin + code);
     };
     add("exit-zero", std::string(kExitZero));
+    add("exit-by-program", std::string(kExitByProgram));
     add("forged-report", writer_ + std::string(kForgeAndEnd));
     add("forged-report-careful", writer_ + std::string(kForgeAndFail));
     add("rewritten-report", writer_ + Substituted(kRewriteReport, "@KNOWN@", "0"));

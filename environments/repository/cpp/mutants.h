@@ -18,7 +18,8 @@ Result<std::vector<AlteredSolution>> MutateCpp(sandbox::SandboxHost& sandboxes,
                                                int64_t mutants_max, std::stop_token stop);
 
 // See LanguageDriver::Doctor. Tests of GoogleTest, Catch2 and doctest whose case is written out
-// once in the overlay's test files; programs as a whole cannot be doctored.
+// once in the overlay's test files; programs as a whole where one is named like its source, and
+// that asserts with assert() or Unity. No copy stands beside such a program.
 Result<DoctoredTests> DoctorCppTests(sandbox::SandboxHost& sandboxes, const FileTree& overlay,
                                      const std::vector<std::string>& targets,
                                      const std::vector<std::string>& others, uint64_t draw,

@@ -1,4 +1,5 @@
-"""Makes some tests of GoogleTest, Catch2 and doctest fail by an expectation of their own.
+"""Makes some tests of GoogleTest, Catch2 and doctest fail by an expectation of their own; of other
+tests, programs that are named like their source, by an assert() or one of Unity's.
 
 Stands behind tokens.py. Reads {"files": {path: text}, "targets", "others", "draw"}, ids of tests;
 prints {"files", "failing", "untouched", "copies"}. Only an expectation that every run of its test
@@ -31,9 +32,9 @@ def text_of_string(token):
 class Case:
     """One test of a file."""
 
-    def __init__(self, file, name, begin, end, body, name_span, renamed):
+    def __init__(self, file, name, begin, end, bodies, name_span, renamed):
         self.file, self.name, self.begin, self.end = file, name, begin, end
-        self.body, self.name_span, self.renamed = body, name_span, renamed
+        self.bodies, self.name_span, self.renamed = bodies, name_span, renamed
 
 
 class File:
@@ -101,8 +102,24 @@ class File:
                 fresh = name + " " + word.lower()
                 return '"%s"' % fresh.replace("\\", "\\\\").replace('"', '\\"'), prefix + fresh
         self.cases.append(Case(self, full, self.tokens[at].begin, self.tokens[finish].end,
-                               (end + 1, finish), (self.tokens[span[0]].begin,
-                                                   self.tokens[span[1] - 1].end), renamed))
+                               [(end + 1, finish)], (self.tokens[span[0]].begin,
+                                                     self.tokens[span[1] - 1].end), renamed))
+
+    def program(self, name):
+        """The file as one test: what main() does, and the functions that it hands to RUN_TEST."""
+        called, bodies = {"main"}, []
+        for at, token in enumerate(self.tokens[:-2]):
+            if token.text == "RUN_TEST" and self.tokens[at + 1].text == "(":
+                called.add(self.tokens[at + 2].text)
+        for at, token in enumerate(self.tokens[:-1]):
+            if token.kind == "name" and token.text in called and self.tokens[at + 1].text == "(":
+                end = closing(self.tokens, at + 1)
+                if end is None or end + 1 >= len(self.tokens) or self.tokens[end + 1].text != "{":
+                    continue
+                finish = closing(self.tokens, end + 1)
+                if finish is not None:
+                    bodies.append((end + 1, finish))
+        return Case(self, name, 0, 0, bodies, None, None) if bodies else None
 
     # --- expectations
 
@@ -152,12 +169,28 @@ class File:
         return False
 
     def turned(self, macro, spans):
+        if macro == "assert" and len(spans) == 1:
+            return ["assert(!(%s))" % self.source(spans[0])]
+        if macro.startswith("TEST_ASSERT"):
+            return self.turned_unity(macro[len("TEST_ASSERT"):].lstrip("_"), spans)
         head, _, kind = macro.partition("_")
         arguments = [self.source(span) for span in spans]
         if head in ("EXPECT", "ASSERT"):
             return self.turned_google(head, kind, spans, arguments)
         if head in ("CHECK", "REQUIRE"):
             return self.turned_catch(head, kind, spans, arguments)
+        return []
+
+    def turned_unity(self, kind, spans):
+        arguments = [self.source(span) for span in spans]
+        if len(arguments) == 1 and kind in ("", "TRUE", "FALSE", "NULL", "NOT_NULL"):
+            other = {"FALSE": "TRUE", "NULL": "NOT_NULL", "NOT_NULL": "NULL"}.get(kind, "FALSE")
+            return ["TEST_ASSERT_%s(%s)" % (other, arguments[0])]
+        if len(arguments) == 2 and kind in ("EQUAL", "EQUAL_INT", "EQUAL_UINT", "EQUAL_PTR"):
+            return ["TEST_ASSERT_FALSE((%s) == (%s))" % tuple(arguments)]
+        if kind in ("EQUAL_STRING", "EQUAL_STRING_MESSAGE"):
+            return self.other_literal("TEST_ASSERT_%s(%s)" % (kind, ", ".join(
+                ["%s"] * len(arguments))), "EQ", spans[:2], arguments)
         return []
 
     def turned_google(self, head, kind, spans, arguments):
@@ -245,14 +278,24 @@ class File:
 class Doctor:
     def __init__(self, request):
         self.files = {path: File(text) for path, text in request["files"].items()}
-        self.cases = {}
+        self.cases, self.programs = {}, {}
         for file in self.files.values():
             for case in file.cases:
                 self.cases.setdefault(case.name, []).append(case)
         self.targets = self.known(request["targets"])
         self.others = self.known(request["others"])
 
+    def program_of(self, identifier):
+        name = identifier.replace("%2F", "/")
+        found = [file for path, file in self.files.items()
+                 if re.sub(r".*/|\.[^.]*$", "", path) == name]
+        if len(found) != 1 or found[0].cases:
+            return None
+        return self.programs.setdefault(name, found[0].program(name))
+
     def case_of(self, identifier):
+        if "/" not in identifier:
+            return self.program_of(identifier)
         name = identifier.partition("/")[2]
         found = self.cases.get(name, [])
         if not found and "/" in name:  # a parameter: "Instance/Suite.Name/0"
@@ -269,7 +312,7 @@ class Doctor:
         return found
 
     def turn(self, case):
-        places = list(case.file.expectations(*case.body))
+        places = [place for body in case.bodies for place in case.file.expectations(*body)]
         if not places:
             return False
         # The later ones say most of what the test is about.
@@ -297,7 +340,8 @@ class Doctor:
         if not turned:
             return {"files": {}, "failing": [], "untouched": [], "copies": []}
         kept = [case for case in targets if case not in turned]
-        if not kept:
+        whole = any(case.renamed is None for case in turned)  # those cannot be copied
+        if not kept and not whole:
             case = DRAW.choice(turned)
             full = self.copy(case)
             copies = ["%s/%s" % (identifier.partition("/")[0], full)

@@ -6,6 +6,7 @@ failed or any program did not end with 0.
 import json
 import os
 import re
+import signal
 import sys
 import xml.etree.ElementTree as ET
 from xml.sax.saxutils import quoteattr
@@ -133,7 +134,9 @@ class Report:
     def plain(self, test, result):
         """By exit code and output, as CTest judges."""
         output = result["output"]
-        if result["timeout"] or result["signal"]:
+        if result["signal"] == signal.SIGABRT:
+            status = "failed"  # as assert() does
+        elif result["timeout"] or result["signal"]:
             status = "error"
         elif test["skip"] is not None and result["exit"] == test["skip"]:
             status = "skipped"
