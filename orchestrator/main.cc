@@ -29,6 +29,8 @@ int main(int argc, char** argv) {
   AddStats(root);
   AddVerify(root);
   AddReplay(root);
+  AddPlay(root);
+  AddTrajectory(root);
   AddStore(root);
   AddDoctor(root);
   const int code = line.Run(argc, argv, [] { taskmint::SetLogLevel(std::string_view(log_level)); });

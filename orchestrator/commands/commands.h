@@ -13,6 +13,8 @@ void AddShow(Command root);
 void AddStats(Command root);
 void AddVerify(Command root);
 void AddReplay(Command root);
+void AddPlay(Command root);
+void AddTrajectory(Command root);
 void AddStore(Command root);
 void AddDoctor(Command root);
 

@@ -174,4 +174,13 @@ std::vector<std::string> PythonForeignSteering(const FileTree& solution,
   return foreign;
 }
 
+bool IsPythonDerived(std::string_view path) {
+  const std::string below = "/" + std::string(path);
+  for (const char* folder :
+       {"/__pycache__/", "/.pytest_cache/", "/.mypy_cache/", "/.ruff_cache/", "/.hypothesis/"}) {
+    if (below.find(folder) != std::string::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace taskmint::environments

@@ -16,6 +16,9 @@ PathRole PythonRoleOf(std::string_view path);
 bool IsPythonTestFile(std::string_view path);
 std::vector<std::string> PythonForeignSteering(const FileTree& solution, const FileTree& reference);
 
+// See LanguageDriver::IsDerived.
+bool IsPythonDerived(std::string_view path);
+
 }  // namespace taskmint::environments
 
 #endif  // TASKMINT_ENVIRONMENTS_REPOSITORY_PYTHON_STEERING_H_
