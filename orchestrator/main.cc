@@ -33,6 +33,8 @@ int main(int argc, char** argv) {
   AddAudit(root);
   AddExport(root);
   AddImport(root);
+  AddPlay(root);
+  AddTrajectory(root);
   AddStore(root);
   AddDoctor(root);
   const int code = line.Run(argc, argv, [] { taskmint::SetLogLevel(std::string_view(log_level)); });

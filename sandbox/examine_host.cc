@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 
 #include "proto/base/clock.h"
@@ -135,42 +136,24 @@ Finding ExamineMemory() {
   return finding;
 }
 
-}  // namespace
-
-std::vector<Finding> ExamineHost() {
-  std::vector<Finding> findings;
-  const std::string bwrap = FindBubblewrap();
-  findings.push_back(
-      ExamineTool("bubblewrap", bwrap.empty() ? "/usr/bin/bwrap" : bwrap, "bubblewrap"));
-  std::unique_ptr<Sandbox> sandbox;
-  Status opened;
-  int64_t open_ms = 0;
-  if (Result<std::unique_ptr<SandboxHost>> host = MakeBubblewrapHost(); host.ok()) {
-    (void)PythonApplicationsOfHost();  // looked for once a process, and no part of an opening
-    const SystemClock clock;
-    const int64_t begin_ms = clock.MonotonicMs();
-    Result<std::unique_ptr<Sandbox>> result = (*host)->Open(SandboxSpec(), {});
-    open_ms = clock.MonotonicMs() - begin_ms;
-    opened = result.status();
-    if (result.ok()) sandbox = std::move(*result);
-  } else {
-    opened = host.status();
+// Changes whenever dpkg's list does, which it replaces or keeps a journal beside; empty where it is
+// not in its usual place.
+std::string PackageListMark() {
+  std::string mark;
+  for (const char* path : {"/var/lib/dpkg/status", "/var/lib/dpkg/updates"}) {
+    struct stat info;
+    if (::stat(path, &info) != 0) return "";
+    for (const int64_t number :
+         {static_cast<int64_t>(info.st_ino), static_cast<int64_t>(info.st_size),
+          static_cast<int64_t>(info.st_mtim.tv_sec), static_cast<int64_t>(info.st_mtim.tv_nsec),
+          static_cast<int64_t>(info.st_ctim.tv_sec), static_cast<int64_t>(info.st_ctim.tv_nsec)}) {
+      mark += std::to_string(number) + " ";
+    }
   }
-  findings.push_back(ExamineUserNamespaces(opened));
-  findings.push_back(
-      {"sandbox", opened.ok(),
-       opened.ok() ? "opens in " + std::to_string(open_ms) + " ms" : Printable(opened.message()),
-       opened.ok() ? "" : "mend what is said above and below, then run this again"});
-  findings.push_back(ExamineSeccomp(sandbox.get()));
-  findings.push_back(ExamineGroups());
-  findings.push_back(ExamineUser());
-  findings.push_back(ExamineTool("python3", "/usr/bin/python3", "python3"));
-  findings.push_back(ExamineTool("git", "/usr/bin/git", "git"));
-  findings.push_back(ExamineMemory());
-  return findings;
+  return mark;
 }
 
-Result<BaseLayer> ReadBaseLayer() {
+Result<BaseLayer> AskForBaseLayer() {
   const Result<std::string> output =
       OutputOf({"/usr/bin/dpkg-query", "-W", "-f",
                 "${db:Status-Abbrev}\t${Package} ${Version} ${Architecture}\n"},
@@ -208,6 +191,54 @@ Result<BaseLayer> ReadBaseLayer() {
     layer.name.erase(std::remove(layer.name.begin(), layer.name.end(), '"'), layer.name.end());
   }
   return layer;
+}
+
+}  // namespace
+
+std::vector<Finding> ExamineHost() {
+  std::vector<Finding> findings;
+  const std::string bwrap = FindBubblewrap();
+  findings.push_back(
+      ExamineTool("bubblewrap", bwrap.empty() ? "/usr/bin/bwrap" : bwrap, "bubblewrap"));
+  std::unique_ptr<Sandbox> sandbox;
+  Status opened;
+  int64_t open_ms = 0;
+  if (Result<std::unique_ptr<SandboxHost>> host = MakeBubblewrapHost(); host.ok()) {
+    (void)PythonApplicationsOfHost();  // looked for once a process, and no part of an opening
+    const SystemClock clock;
+    const int64_t begin_ms = clock.MonotonicMs();
+    Result<std::unique_ptr<Sandbox>> result = (*host)->Open(SandboxSpec(), {});
+    open_ms = clock.MonotonicMs() - begin_ms;
+    opened = result.status();
+    if (result.ok()) sandbox = std::move(*result);
+  } else {
+    opened = host.status();
+  }
+  findings.push_back(ExamineUserNamespaces(opened));
+  findings.push_back(
+      {"sandbox", opened.ok(),
+       opened.ok() ? "opens in " + std::to_string(open_ms) + " ms" : Printable(opened.message()),
+       opened.ok() ? "" : "mend what is said above and below, then run this again"});
+  findings.push_back(ExamineSeccomp(sandbox.get()));
+  findings.push_back(ExamineGroups());
+  findings.push_back(ExamineUser());
+  findings.push_back(ExamineTool("python3", "/usr/bin/python3", "python3"));
+  findings.push_back(ExamineTool("git", "/usr/bin/git", "git"));
+  findings.push_back(ExamineMemory());
+  return findings;
+}
+
+Result<BaseLayer> ReadBaseLayer() {
+  static std::mutex mutex;
+  static std::string known_mark;
+  static BaseLayer known;
+  const std::lock_guard lock(mutex);
+  // Before the list is read: what changes meanwhile is read the next time.
+  std::string mark = PackageListMark();
+  if (!mark.empty() && mark == known_mark) return known;
+  TASKMINT_ASSIGN_OR_RETURN(known, AskForBaseLayer());
+  known_mark = std::move(mark);
+  return known;
 }
 
 }  // namespace taskmint::sandbox

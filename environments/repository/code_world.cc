@@ -178,6 +178,14 @@ ToolOutcome Excerpt(const std::string& path, std::string_view text, int64_t from
   return outcome;
 }
 
+FileTree WithoutDerived(const LanguageDriver& driver, const FileTree& tree) {
+  FileTree rest = tree;
+  for (const auto& [path, entry] : tree.files()) {
+    if (driver.IsDerived(path)) rest.Remove(path);
+  }
+  return rest;
+}
+
 int64_t NowS() {
   return std::chrono::duration_cast<std::chrono::seconds>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -194,7 +202,8 @@ Result<std::unique_ptr<CodeWorld>> CodeWorld::Open(sandbox::SandboxHost& sandbox
   const sandbox::SandboxSpec spec = StateSandboxSpec(environment, built, driver.Variables());
   TASKMINT_ASSIGN_OR_RETURN(auto opened, sandboxes.Open(spec, std::move(stop)));
   TASKMINT_RETURN_IF_ERROR(opened->Put(tree, kStateWork, kStateFileTimeS));
-  return std::unique_ptr<CodeWorld>(new CodeWorld(std::move(opened), spec.limits.memory_bytes_max));
+  return std::unique_ptr<CodeWorld>(
+      new CodeWorld(std::move(opened), driver, spec.limits.memory_bytes_max));
 }
 
 Result<ToolOutcome> CodeWorld::Call(const std::string& tool, const std::string& arguments_json,
@@ -422,7 +431,7 @@ Result<FileTree> CodeWorld::FinalTree(std::stop_token stop) {
   Status status = sandbox_->KillAll();
   if (status.ok()) {
     auto tree = sandbox_->Collect(kStateWork, kFinalTreeLimits);
-    if (tree.ok()) return tree;
+    if (tree.ok()) return WithoutDerived(driver_, *tree);
     status = tree.status();
   }
   if (status.code() == Code::kResourceExhausted) {

@@ -22,7 +22,8 @@ inline constexpr int64_t kToolFileBytesMax = 16 << 20;
 inline constexpr sandbox::CollectLimits kFinalTreeLimits = {100'000, int64_t{512} << 20};
 
 // The tools of CodeTools over one sandbox, isolated as a test session is. Paths are relative to the
-// work folder or absolute; links lead to where they lead inside, and nowhere else.
+// work folder or absolute; links lead to where they lead inside, and nowhere else. The final state
+// is the work folder without what the driver knows as derived: byte code holds the times of edits.
 class CodeWorld : public World {
  public:
   // Opens the sandbox at once, so that a machine that cannot isolate says so before anybody acts,
@@ -49,8 +50,9 @@ class CodeWorld : public World {
     std::optional<std::string> content;
   };
 
-  explicit CodeWorld(std::unique_ptr<sandbox::Sandbox> sandbox, int64_t memory_bytes_max)
-      : sandbox_(std::move(sandbox)), memory_bytes_max_(memory_bytes_max) {}
+  CodeWorld(std::unique_ptr<sandbox::Sandbox> sandbox, const LanguageDriver& driver,
+            int64_t memory_bytes_max)
+      : sandbox_(std::move(sandbox)), driver_(driver), memory_bytes_max_(memory_bytes_max) {}
 
   // A Status of the tool boundary is a refusal that the agent reads.
   Result<ToolOutcome> Dispatch(const std::string& tool, const std::string& arguments_json,
@@ -70,6 +72,7 @@ class CodeWorld : public World {
   Status AfterFailure(const Status& status);
 
   std::unique_ptr<sandbox::Sandbox> sandbox_;
+  const LanguageDriver& driver_;
   const int64_t memory_bytes_max_;
   // Why nothing can be called or collected any more, by the agent's own doing; OK until then.
   Status ruined_;

@@ -214,6 +214,10 @@ class LanguageDriver {
   // of test runs and of agents alike. The environment's own go before them.
   virtual std::map<std::string, std::string> Variables() const { return {}; }
 
+  // Whether files of this path come of running code (byte code, caches): no part of the state that
+  // an agent leaves.
+  virtual bool IsDerived(std::string_view /*path*/) const { return false; }
+
   // Opens a sandbox over `environment` with `tree` in it; the runner warms up until the first run.
   virtual Result<std::unique_ptr<TestSession>> OpenSession(
       sandbox::SandboxHost& sandboxes, const v1::RepositoryEnvironment& environment,

@@ -17,6 +17,8 @@ void AddServe(Command root);
 void AddAudit(Command root);
 void AddExport(Command root);
 void AddImport(Command root);
+void AddPlay(Command root);
+void AddTrajectory(Command root);
 void AddStore(Command root);
 void AddDoctor(Command root);
 

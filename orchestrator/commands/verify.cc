@@ -6,6 +6,7 @@
 #include "orchestrator/interrupt.h"
 #include "orchestrator/regrade.h"
 #include "orchestrator/terminal.h"
+#include "orchestrator/trajectory_text.h"
 #include "proto/base/clock.h"
 #include "proto/base/json.h"
 #include "proto/base/utf8.h"
@@ -30,46 +31,13 @@ Result<ProposedSolution> SolutionOf(const std::string& text) {
   return ProposedSolution{Kind::kPatch, std::move(patch)};
 }
 
-nlohmann::json VerdictJson(const std::string& id, const verifier::GradeResult& graded) {
-  const v1::Verdict& verdict = graded.verdict;
-  const bool scored = verdict.state() != v1::Verdict::STATE_NO_VERDICT;
-  nlohmann::json tests = nlohmann::json::array();
-  for (const v1::TestResult& test : verdict.tests()) {
-    tests.push_back(
-        {{"id", test.id()}, {"status", TestStatusName(test.status())}, {"role", test.role()}});
-  }
-  return {{"id", id},
-          {"verdict", VerdictStateName(verdict.state())},
-          {"score", scored ? nlohmann::json(verdict.score()) : nlohmann::json()},
-          {"reason", verdict.reason()},
-          {"tests", tests},
-          {"log", graded.log},
-          {"digest", verdict.digest()},
-          {"wall_ms", verdict.wall_ms()},
-          {"cpu_ms", verdict.cpu_ms()}};
-}
-
-void PrintVerdict(const v1::Verdict& verdict) {
-  const bool pass = verdict.state() == v1::Verdict::STATE_PASS;
-  std::string line = Tinted(VerdictStateName(verdict.state()), pass ? Tint::kGreen : Tint::kRed);
-  if (verdict.state() != v1::Verdict::STATE_NO_VERDICT) {
-    line += ", score " + nlohmann::json(verdict.score()).dump();
-  }
-  if (!verdict.reason().empty()) line += ": " + Printable(verdict.reason());
-  PrintOut(line + "\n");
-  if (verdict.tests().empty()) return;
-  Table table({"STATUS", "ROLE", "TEST"});
-  for (const v1::TestResult& test : verdict.tests()) {
-    table.Add({TestStatusName(test.status()), test.role(), test.id()},
-              test.status() == v1::TEST_STATUS_PASSED ? Tint::kNone : Tint::kRed);
-  }
-  table.Print();
-}
-
 int ShowVerdict(const VerifyOptions& options, const std::string& id,
                 const verifier::GradeResult& graded) {
   if (options.json) {
-    PrintOut(DumpJson(VerdictJson(id, graded), true) + "\n");
+    nlohmann::json json = VerdictJson(graded.verdict);
+    json["id"] = id;
+    json["log"] = graded.log;
+    PrintOut(DumpJson(json, true) + "\n");
   } else {
     PrintVerdict(graded.verdict);
     if (options.logs) PrintOut("\n" + Printable(graded.log) + "\n");

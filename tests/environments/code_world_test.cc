@@ -361,6 +361,17 @@ TEST_F(CodeWorldTest, TheFinalTreeIsWhatIsInTheRepository) {
   EXPECT_EQ(World().FinalTree({}).value(), left) << "nothing goes on";
 }
 
+TEST_F(CodeWorldTest, ByteCodeAndCachesAreNoPartOfTheFinalTree) {
+  Bash(
+      "echo 'x = 1' > m.py; python3 -c 'import m'; mkdir -p a/.pytest_cache; "
+      "touch a/.pytest_cache/x a.pytest_cache");
+  EXPECT_THAT(Said("ls __pycache__"), HasSubstr("m.cpython"));
+  FileTree expected = tree_;
+  ASSERT_TRUE(expected.Set("m.py", RegularFile("x = 1\n")).ok());
+  ASSERT_TRUE(expected.Set("a.pytest_cache", RegularFile("")).ok());
+  EXPECT_EQ(World().FinalTree({}).value(), expected);
+}
+
 TEST_F(CodeWorldTest, AStateThatIsTooLargeIsTheAgentsOwnFault) {
   Bash("mkdir many; cd many; seq 1 100100 | xargs touch", 60);
   const auto tree = World().FinalTree({});

@@ -51,16 +51,18 @@ nlohmann::json CommandOutcome::Json() const {
 }
 
 CommandProcess::CommandProcess(const std::vector<std::string>& arguments,
-                               const std::map<std::string, std::string>& variables) {
+                               const std::map<std::string, std::string>& variables,
+                               const std::string& input) {
   folder_ = (std::filesystem::temp_directory_path() / "taskmint-command-XXXXXX").string();
   TASKMINT_CHECK(mkdtemp(folder_.data()) != nullptr);
   std::vector<std::string> words = {TASKMINT_BINARY};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> environment = Environment(variables);
+  std::ofstream(folder_ + "/input", std::ios::binary) << input;
   posix_spawn_file_actions_t actions;
   TASKMINT_CHECK(posix_spawn_file_actions_init(&actions) == 0);
   const int flags = O_WRONLY | O_CREAT | O_TRUNC;
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 0, (folder_ + "/input").c_str(), O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, (folder_ + "/output").c_str(), flags, 0600);
   posix_spawn_file_actions_addopen(&actions, 2, (folder_ + "/errors").c_str(), flags, 0600);
   const int error = posix_spawn(&child_, TASKMINT_BINARY, &actions, nullptr, Pointers(words).data(),
@@ -98,8 +100,9 @@ CommandOutcome CommandProcess::Wait() {
 }
 
 CommandOutcome Taskmint(const std::vector<std::string>& arguments,
-                        const std::map<std::string, std::string>& variables) {
-  return CommandProcess(arguments, variables).Wait();
+                        const std::map<std::string, std::string>& variables,
+                        const std::string& input) {
+  return CommandProcess(arguments, variables, input).Wait();
 }
 
 }  // namespace taskmint::orchestrator

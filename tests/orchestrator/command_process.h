@@ -24,9 +24,10 @@ struct CommandOutcome {
 // A running command. Waited for when destroyed.
 class CommandProcess {
  public:
-  // `variables` replace those of this process; an empty value unsets one.
+  // `variables` replace those of this process; an empty value unsets one. `input` is what it reads.
   CommandProcess(const std::vector<std::string>& arguments,
-                 const std::map<std::string, std::string>& variables);
+                 const std::map<std::string, std::string>& variables,
+                 const std::string& input = "");
   ~CommandProcess();
   CommandProcess(const CommandProcess&) = delete;
   CommandProcess& operator=(const CommandProcess&) = delete;
@@ -43,7 +44,8 @@ class CommandProcess {
 
 // Runs `taskmint ARGUMENTS` to its end.
 CommandOutcome Taskmint(const std::vector<std::string>& arguments,
-                        const std::map<std::string, std::string>& variables = {});
+                        const std::map<std::string, std::string>& variables = {},
+                        const std::string& input = "");
 
 }  // namespace taskmint::orchestrator
 

@@ -100,5 +100,23 @@ TEST(SandboxTest, ALineProcessAnswersLines) {
   EXPECT_EQ((*process)->ReadLine(50, {}).status().code(), Code::kDeadlineExceeded);
 }
 
+TEST(SandboxTest, JoinedOutputKeepsTheOrderAndTheCutIsCounted) {
+  const auto sandbox = OpenSandbox();
+  Command command = Shell("echo 1; echo 2 >&2; echo 3");
+  command.joined_output = true;
+  const CommandResult joined = RunIn(*sandbox, command);
+  EXPECT_EQ(joined.output, "1\n2\n3\n");
+  EXPECT_EQ(joined.error_output, "");
+  EXPECT_EQ(joined.output_cut_bytes, 0);
+  command = Shell("head -c 5000 /dev/zero | tr '\\0' x; head -c 300 /dev/zero >&2");
+  command.output_bytes_max = 1000;
+  const CommandResult cut = RunIn(*sandbox, command);
+  EXPECT_EQ(cut.output_cut_bytes, 4000);
+  EXPECT_EQ(cut.error_output_cut_bytes, 0);
+  command = Shell("yes");
+  command.written_bytes_max = 100'000;
+  EXPECT_EQ(RunIn(*sandbox, command).ending, Ending::kOutput);
+}
+
 }  // namespace
 }  // namespace taskmint::sandbox

@@ -43,6 +43,7 @@ class PythonDriver : public LanguageDriver {
     return ByteCodeOfLayer(sandboxes, layer, stop);
   }
   std::map<std::string, std::string> Variables() const override { return PythonVariables(); }
+  bool IsDerived(std::string_view path) const override { return IsPythonDerived(path); }
   Result<std::unique_ptr<TestSession>> OpenSession(sandbox::SandboxHost& sandboxes,
                                                    const v1::RepositoryEnvironment& environment,
                                                    const BuiltEnvironment& built,

@@ -220,4 +220,13 @@ SteeringRules SteeringRulesBeside(const FileTree& reference) {
   return rules;
 }
 
+bool IsPythonDerived(std::string_view path) {
+  const std::string below = "/" + std::string(path);
+  for (const char* folder :
+       {"/__pycache__/", "/.pytest_cache/", "/.mypy_cache/", "/.ruff_cache/", "/.hypothesis/"}) {
+    if (below.find(folder) != std::string::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace taskmint::environments

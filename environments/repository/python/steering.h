@@ -31,6 +31,9 @@ struct SteeringRules {
 };
 SteeringRules SteeringRulesBeside(const FileTree& reference);
 
+// See LanguageDriver::IsDerived.
+bool IsPythonDerived(std::string_view path);
+
 }  // namespace taskmint::environments
 
 #endif  // TASKMINT_ENVIRONMENTS_REPOSITORY_PYTHON_STEERING_H_
