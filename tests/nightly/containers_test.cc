@@ -42,28 +42,75 @@ class ContainersTest : public ExportedTest {
   const std::string script_;
 };
 
+// Raises where the code under test can do what it must not; also when it is run a second time.
+constexpr char kProbe[] = R"py(
+import os
+import signal
+
+assert os.getuid() != 0 and os.getgroups() in ([], [os.getgid()])
+for _number in range(3):
+    assert os.getresuid()[_number] == os.getuid()
+for _path in ("/tests/spec.json", "/tests/overlay.json", "/logs/verifier/reward.json", "/etc/x",
+              "/reward", "/proc/1/environ"):
+    for _mode in ("r", "w", "a"):
+        try:
+            open(_path, _mode)
+        except OSError:
+            continue
+        raise RuntimeError(_path + " is open for " + _mode)
+for _call in (lambda: os.rename("/logs/verifier", "/logs/other"), lambda: os.setuid(0),
+              lambda: os.kill(os.getppid(), signal.SIGTERM), lambda: os.listdir("/tests")):
+    try:
+        _call()
+    except OSError:
+        continue
+    raise RuntimeError("a call that must fail")
+assert "NoNewPrivs:\t1" in open("/proc/self/status").read()
+for _folder in ("/tmp", "/var/tmp", "/dev/shm"):
+    if os.path.isdir(_folder):
+        assert not os.path.exists(_folder + "/note")
+        open(_folder + "/note", "w").close()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.pause()
+    os._exit(0)
+)py";
+
 // As root, with a user of its own for the code under test: what the sandbox's proof cannot show.
-TEST_F(ContainersTest, TheSolutionPassesAndNothingElseDoes) {
+TEST_F(ContainersTest, TheSolutionPassesAndCodeUnderTestIsKeptApart) {
   if (std::system("podman --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "podman is missing";
   ASSERT_EQ(Run("build", Write(Harbor())), 0) << Output();
   const std::string work = folder_.path() + "/work";
   ASSERT_EQ(Run("solve", work), 0) << Output();
   const FileTree gold = TreeOfFolder(work);
   EXPECT_TRUE(gold == proposal_.gold_tree);
-  EXPECT_EQ(Grade("gold", gold), "pass");
+  FileTree probe = gold;
+  const std::string text = *gold.Find("bounds/clamp.py")->content + kProbe;
+  ASSERT_TRUE(probe.Set("bounds/clamp.py", RegularFile(text)).ok());
+  EXPECT_EQ(Grade("probe", probe), "pass") << FileText(folder_.path() + "/podman/logs/tests.log");
   EXPECT_EQ(Grade("null", proposal_.parent_tree), "fail");
-  const auto* driver = environments::FindDriver("python");
+  // Those that go for the grader, its files and its report; the others are the sandbox's proof.
+  const std::set<std::string> tried = {"runner-parent", "forged-report-careful",
+                                       "exit-hook",     "reporter-by-name",
+                                       "edited-tests",  "conftest-root"};
   std::vector<std::string> ids;
   const v1::TestVerifier expected = Expected();
   ids.insert(ids.end(), expected.fail_to_pass().begin(), expected.fail_to_pass().end());
   ids.insert(ids.end(), expected.pass_to_pass().begin(), expected.pass_to_pass().end());
-  for (const auto& cheater : driver->Cheaters({proposal_.parent_tree,
-                                               proposal_.gold_tree,
-                                               proposal_.overlay,
-                                               ids,
-                                               {"tests/test_clamp.py"}})) {
-    EXPECT_NE(Grade(cheater.name, cheater.tree), "pass") << cheater.name;
+  size_t graded = 0;
+  for (const auto& cheater :
+       environments::FindDriver("python")->Cheaters({proposal_.parent_tree,
+                                                     proposal_.gold_tree,
+                                                     proposal_.overlay,
+                                                     ids,
+                                                     {"tests/test_clamp.py"}})) {
+    if (tried.count(cheater.name) == 0) continue;
+    ++graded;
+    const std::string verdict = Grade(cheater.name, cheater.tree);
+    EXPECT_TRUE(verdict == "fail" || verdict == "forged") << cheater.name << ": " << verdict;
   }
+  EXPECT_EQ(graded, tried.size());
 }
 
 }  // namespace
