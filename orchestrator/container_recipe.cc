@@ -323,6 +323,9 @@ class Reader {
       TASKMINT_ASSIGN_OR_RETURN(words, Split(rest));
     }
     if (words->size() < 2) return Refused(line_, "a source and a destination are needed");
+    if (words->front().text.starts_with("--")) {
+      return Refused(line_, words->front().text.substr(0, 100) + " is not understood here");
+    }
     const std::string destination = words->back().text;
     const auto plain = PlainPath(destination);
     if (!plain) return Refused(line_, "the destination must be an absolute path");
@@ -330,7 +333,6 @@ class Reader {
     const bool folder = destination.ends_with('/');
     if (words->size() > 1 && !folder) return Refused(line_, "several files need a folder");
     for (const Word& word : *words) {
-      if (word.text.starts_with("--")) return Refused(line_, word.text + " is not understood here");
       const auto source = ContextPath(word.text);
       if (!source || word.text.find("://") != std::string::npos) {
         return Refused(line_, "not a path of the build context: " + word.text.substr(0, 200));

@@ -193,7 +193,14 @@ class HarborConsumer final : public Consumer {
     }
     sandbox::Command command = CommandOf({"/tests/test.sh"}, work_, WholeMs(wall_ms_max));
     command.variables["TASKMINT_WALL_MS_MAX"] = std::to_string(wall_ms_max);
-    TASKMINT_ASSIGN_OR_RETURN(const CommandResult result, opened->Run(command, stop_));
+    const auto ran = opened->Run(command, stop_);
+    if (!ran.ok() && (ran.status().code() == Code::kNotFound ||
+                      ran.status().code() == Code::kFailedPrecondition)) {
+      graded.detail = "tests/test.sh left no reward: " + ran.status().message();
+      return graded;
+    }
+    TASKMINT_RETURN_IF_ERROR(ran.status());
+    const CommandResult& result = *ran;
     graded.wall_ms = result.wall_ms;
     graded.detail = LastWords(result);
     const auto read = [&](const char* name) {

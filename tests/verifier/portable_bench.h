@@ -27,9 +27,7 @@ struct PortableRun {
   std::vector<std::string> left;  // files in /logs/verifier
 
   std::string verdict() const { return StringOr(report, "verdict", "none"); }
-  std::string reason() const {
-    return StringOr(report, "reason", "") + error_output + output;
-  }
+  std::string reason() const { return StringOr(report, "reason", "") + error_output + output; }
 };
 
 class PortableTest : public PythonTest {

@@ -123,7 +123,7 @@ def collect(root, files_max, bytes_max):
         raise Broken("there is no state to grade: %s" % error)
     if not stat.S_ISDIR(info.st_mode):
         raise Fault("the state is no folder")
-    tree, rest, left, entries = {}, [""], bytes_max, 0
+    tree, files, rest, left, entries = {}, [], [""], bytes_max, 0
     while rest:
         folder = rest.pop()
         full = os.path.join(root, folder)
@@ -141,11 +141,15 @@ def collect(root, files_max, bytes_max):
             elif stat.S_ISLNK(info.st_mode):
                 tree[path] = Entry(LINK, os.fsencode(os.readlink(place)))
             elif stat.S_ISREG(info.st_mode):
-                content = read_file(place, left)
-                if content is None:
+                left -= info.st_size
+                if left < 0:  # before anything is read: a sparse file costs nothing to make
                     raise Fault("the state has more than %d bytes" % bytes_max)
-                left -= len(content)
-                tree[path] = Entry(EXECUTABLE if info.st_mode & 0o100 else FILE, content)
+                files.append((path, EXECUTABLE if info.st_mode & 0o100 else FILE, info.st_size))
+    for path, kind, size in files:
+        content = read_file(os.path.join(root, path), size)
+        if content is None:
+            raise Broken("%s changes while it is read" % printable(path))
+        tree[path] = Entry(kind, content)
     return tree
 
 
