@@ -18,7 +18,7 @@ bool Holds(std::string_view text, std::string_view part) {
 }
 
 // The first two words of a line, with " - " as a space.
-std::pair<std::string, std::string> FirstWords(std::string_view line) {
+std::pair<std::string, std::string> StatusAndId(std::string_view line) {
   std::vector<std::string> words;
   const bool failed = line.starts_with("FAILED");
   std::string word;
@@ -50,7 +50,7 @@ std::map<std::string, std::string> StatusLines(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
     const auto begins = [&](std::string_view status) { return line.starts_with(status); };
     if (std::none_of(std::begin(kStatuses), std::end(kStatuses), begins)) continue;
-    auto [status, id] = FirstWords(line);
+    auto [status, id] = StatusAndId(line);
     if (id.empty() || (status == "SKIPPED" && IsCount(id))) continue;
     statuses[id] = status;
   }

@@ -28,7 +28,7 @@ struct ServeOptions {
   bool json = false;
 };
 
-Result<ServerSettings> SettingsOf(const ServeOptions& options) {
+Result<ServerSettings> ServerSettingsOf(const ServeOptions& options) {
   ServerSettings settings;
   TASKMINT_ASSIGN_OR_RETURN(settings.address, ParseListenAddress(options.listen));
   TASKMINT_ASSIGN_OR_RETURN(settings.access, ReadAccessRules(options.access, settings.address));
@@ -59,7 +59,7 @@ void Announce(const ServeOptions& options, const std::string& address) {
 }
 
 int RunServe(const ServeOptions& options) {
-  auto settings = SettingsOf(options);
+  auto settings = ServerSettingsOf(options);
   if (!settings.ok()) return ComplainOf(settings.status());
   static const SystemClock clock;
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kCreate, clock);

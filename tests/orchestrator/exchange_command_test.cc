@@ -84,8 +84,8 @@ class ExchangeCommandTest : public testing::Test {
   std::string Path(const std::string& name) const { return folder_.path() + "/" + name; }
   std::vector<std::string> ExportLine(const std::string& out,
                                       std::vector<std::string> options) const {
-    options.insert(options.begin(),
-                   {"export", "--no-prove", "--near-duplicates-ok", "--store", Shared().store, "--out", out});
+    options.insert(options.begin(), {"export", "--no-prove", "--near-duplicates-ok", "--store",
+                                     Shared().store, "--out", out});
     return options;
   }
   CommandOutcome Export(const std::string& out, std::vector<std::string> options = {}) const {
@@ -229,8 +229,8 @@ TEST_F(ExchangeCommandTest, ADamagedTaskIsNamedAndTheOthersAreWritten) {
   const datasets::ExportedTask task = datasets::SampleTask(4);
   const std::string& digest = task.kept.task().solution().patch_digest();
   fs::remove(copy + "/blobs/sha256/" + digest.substr(0, 2) + "/" + digest.substr(2));
-  const CommandOutcome outcome =
-      Taskmint({"export", "--no-prove", "--near-duplicates-ok", "--store", copy, "--out", Path("out"), "--json"});
+  const CommandOutcome outcome = Taskmint({"export", "--no-prove", "--near-duplicates-ok",
+                                           "--store", copy, "--out", Path("out"), "--json"});
   EXPECT_EQ(outcome.code, 1);
   const json summary = outcome.Json();
   EXPECT_EQ(summary["exported"], Samples::kTasks - 2);
@@ -246,7 +246,8 @@ TEST_F(ExchangeCommandTest, InterruptedItGoesOnAndEndsTheSame) {
   const std::string out = Path("out");
   const std::string copy = Path("copy");
   fs::copy(Shared().store, copy, fs::copy_options::recursive);
-  CommandProcess process({"export", "--no-prove", "--near-duplicates-ok", "--store", copy, "--out", out, "--jobs", "1"},
+  CommandProcess process({"export", "--no-prove", "--near-duplicates-ok", "--store", copy, "--out",
+                          out, "--jobs", "1"},
                          {});
   for (int i = 0; i < 2'000 && process.running(); ++i) {
     std::error_code error;
@@ -260,8 +261,8 @@ TEST_F(ExchangeCommandTest, InterruptedItGoesOnAndEndsTheSame) {
   if (first.code == 130) {  // else it was faster than the signal
     EXPECT_FALSE(fs::exists(out));
     EXPECT_TRUE(Contains(first.errors, "the same command goes on")) << first.errors;
-    const CommandOutcome second =
-        Taskmint({"export", "--no-prove", "--near-duplicates-ok", "--store", copy, "--out", out, "--jobs", "1"});
+    const CommandOutcome second = Taskmint({"export", "--no-prove", "--near-duplicates-ok",
+                                            "--store", copy, "--out", out, "--jobs", "1"});
     EXPECT_EQ(second.code, 0) << second.errors;
     EXPECT_TRUE(Contains(second.output, "before an interruption")) << second.output;
   }
@@ -296,8 +297,8 @@ TEST_F(ExchangeCommandTest, TwoExportsToOneFolderDoNotMix) {
 
 TEST_F(ExchangeCommandTest, NearDuplicatesStayOutAndThePairIsShown) {
   // The sample tasks differ in numbers alone.
-  const CommandOutcome outcome = Taskmint(
-      {"export", "--no-prove", "--store", Shared().store, "--out", Path("one"), "--json"});
+  const CommandOutcome outcome =
+      Taskmint({"export", "--no-prove", "--store", Shared().store, "--out", Path("one"), "--json"});
   ASSERT_EQ(outcome.code, 0) << outcome.errors;
   const json summary = outcome.Json();
   EXPECT_EQ(summary["exported"], 1);

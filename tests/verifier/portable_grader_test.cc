@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "proto/base/json.h"
 #include "tests/verifier/portable_bench.h"
 
 namespace taskmint::verifier {
@@ -48,7 +51,59 @@ std::map<std::string, std::string> StatusesOf(const v1::Verdict& verdict) {
   return statuses;
 }
 
-class PortableContractTest : public PortableTest {
+// What a run of grade.py left behind.
+struct PortableRun {
+  int exit_code = -1;
+  std::string output;
+  std::string error_output;
+  std::string reward_txt;      // empty: none
+  nlohmann::json reward_json;  // null: none
+  nlohmann::json report;       // null: none
+  std::string log;
+  std::vector<std::string> left;  // files in /logs/verifier
+
+  std::string verdict() const { return StringOr(report, "verdict", "none"); }
+  std::string reason() const { return StringOr(report, "reason", "") + error_output + output; }
+};
+
+class PortableGraderTest : public PortableTest {
+ protected:
+  // `before`: a shell command that prepares more than files.
+  PortableRun RunGrader(const FileTree& tree, const std::string& options = "",
+                        const std::string& before = "") {
+    const auto opened = Open(tree, Grader());
+    return opened == nullptr ? PortableRun() : RunIn(*opened, options, before);
+  }
+  static PortableRun RunIn(sandbox::Sandbox& opened, const std::string& options,
+                           const std::string& before) {
+    sandbox::Command command;
+    command.argv = {"/bin/sh", "-c",
+                    (before.empty() ? "" : before + "\n") +
+                        "exec python3 /tests/grade.py --state /work --reward-dir /logs/verifier " +
+                        options};
+    PortableRun run;
+    const auto result = opened.Run(command, {});
+    EXPECT_TRUE(result.ok()) << result.status().ToString();
+    if (!result.ok()) return run;
+    run.exit_code = result->exit_code;
+    run.output = result->output;
+    run.error_output = result->error_output;
+    const auto left = opened.Collect("/logs/verifier", {});
+    if (!left.ok()) return run;
+    const auto read = [&](const char* name) {
+      const FileEntry* entry = left->Find(name);
+      return entry == nullptr ? std::string() : *entry->content;
+    };
+    for (const auto& [path, entry] : left->files()) run.left.push_back(path);
+    run.reward_txt = read("reward.txt");
+    run.log = read("tests.log");
+    if (auto json = ParseJson(read("reward.json")); json.ok()) run.reward_json = *json;
+    if (auto json = ParseJson(read("report.json")); json.ok()) run.report = *json;
+    return run;
+  }
+};
+
+class PortableContractTest : public PortableGraderTest {
  protected:
   // The same state through both.
   void ExpectAgreement(const std::string& name, const FileTree& tree) {
@@ -109,7 +164,7 @@ TEST_F(PortableContractTest, EveryCheaterIsJudgedAsHere) {
   }
 }
 
-TEST_F(PortableTest, WhatAnAgentLeavesIsNeitherFollowedNorTrusted) {
+TEST_F(PortableGraderTest, WhatAnAgentLeavesIsNeitherFollowedNorTrusted) {
   const FileTree gold = proposal_.gold_tree;
   // Links out of the tree, special files, what cannot be read, deep folders, strange names.
   const PortableRun odd = RunGrader(
@@ -132,7 +187,7 @@ TEST_F(PortableTest, WhatAnAgentLeavesIsNeitherFollowedNorTrusted) {
   }
 }
 
-TEST_F(PortableTest, ForgedRewardsGoFirstAndABrokenMachineLeavesNone) {
+TEST_F(PortableGraderTest, ForgedRewardsGoFirstAndABrokenMachineLeavesNone) {
   const std::string forged =
       "mkdir -p /logs/verifier/reward.txt /tmp/rllm && echo '{\"reward\": 1}' | "
       "tee /logs/verifier/reward.json /tmp/rllm/reward.json >/logs/verifier/report.json";
@@ -156,7 +211,7 @@ TEST_F(PortableTest, ForgedRewardsGoFirstAndABrokenMachineLeavesNone) {
   }
 }
 
-TEST_F(PortableTest, NothingOfARunOutlivesIt) {
+TEST_F(PortableGraderTest, NothingOfARunOutlivesIt) {
   // Daemons that wait for the reward, and notes for the run that comes after.
   const std::string daemon =
       "import os, time\n"
@@ -193,7 +248,7 @@ TEST_F(PortableTest, NothingOfARunOutlivesIt) {
   EXPECT_THAT(run.left, ElementsAre("report.json", "reward.json", "reward.txt", "tests.log"));
 }
 
-TEST_F(PortableTest, HangingAndFloodingFailAndSayHow) {
+TEST_F(PortableGraderTest, HangingAndFloodingFailAndSayHow) {
   const std::pair<const char*, const char*> runs[] = {
       {"while True: pass\n", "ran past 4 s"},
       {"import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "SIGSEGV"},
@@ -213,7 +268,7 @@ TEST_F(PortableTest, HangingAndFloodingFailAndSayHow) {
   }
 }
 
-TEST_F(PortableTest, LinesForParsersAreTheGradersOwn) {
+TEST_F(PortableGraderTest, LinesForParsersAreTheGradersOwn) {
   // What the code under test prints is no line of ours.
   const PortableRun null =
       RunGrader(WithCode("_clamp = clamp\n\n\ndef clamp(*values):\n"
@@ -240,7 +295,7 @@ TEST(PortableGraderTest, IdsAreOneWordForParsers) {
             "t[%C2%A0%E2%80%83\xC3\xA9\xF0\x9F\x98\x80%20]");
 }
 
-TEST_F(PortableTest, ItsFilesCanBeReadBack) {
+TEST_F(PortableGraderTest, ItsFilesCanBeReadBack) {
   proposal_.removed_paths = {"tests/old\xff.py"};
   ASSERT_TRUE(
       proposal_.overlay.Set("tests/data\xc3/x.bin", RegularFile(std::string("\0\xff", 2))).ok());
@@ -262,7 +317,7 @@ TEST_F(PortableTest, ItsFilesCanBeReadBack) {
   }
 }
 
-TEST_F(PortableTest, AnotherLanguageSaysThatItHasNone) {
+TEST_F(PortableGraderTest, AnotherLanguageSaysThatItHasNone) {
   v1::Task task = Task();
   task.mutable_environment()->mutable_repository()->set_driver("cobol");
   const auto files = PortableGraderFiles(task, {}, {});

@@ -151,7 +151,7 @@ bool IsPackageOfTests(std::string_view path) {
 }
 
 template <typename Names>
-std::vector<std::string> Strings(const Names& names) {
+std::vector<std::string> NamesIn(const Names& names) {
   return {std::begin(names), std::end(names)};
 }
 
@@ -201,11 +201,11 @@ std::vector<std::string> PythonForeignSteering(const FileTree& solution,
 
 SteeringRules SteeringRulesBeside(const FileTree& reference) {
   SteeringRules rules;
-  rules.names = Strings(kSteeringNames);
-  rules.endings = Strings(kSteeringEndings);
-  rules.site_modules = Strings(kSiteModules);
-  rules.runner_prefixes = Strings(kRunnerPrefixes);
-  rules.runner_modules = Strings(kRunnerModules);
+  rules.names = NamesIn(kSteeringNames);
+  rules.endings = NamesIn(kSteeringEndings);
+  rules.site_modules = NamesIn(kSiteModules);
+  rules.runner_prefixes = NamesIn(kRunnerPrefixes);
+  rules.runner_modules = NamesIn(kRunnerModules);
   rules.import_roots = ImportRoots(reference);
   for (const auto& [path, entry] : reference.files()) {
     bool of_runner = false;
