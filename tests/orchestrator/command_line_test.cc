@@ -42,10 +42,25 @@ TEST_F(CommandLineTest, VersionAndHelpGoToStandardOutput) {
 }
 
 TEST_F(CommandLineTest, EveryCommandHasHelpWithAnExample) {
-  const std::vector<std::vector<std::string>> commands = {
-      {},        {"synth"},  {"synth", "code"}, {"list"},  {"show"},           {"stats"},
-      {"audit"}, {"verify"}, {"replay"},        {"store"}, {"store", "check"}, {"store", "gc"},
-      {"doctor"}};
+  const std::vector<std::vector<std::string>> commands = {{},
+                                                          {"synth"},
+                                                          {"synth", "code"},
+                                                          {"list"},
+                                                          {"show"},
+                                                          {"stats"},
+                                                          {"audit"},
+                                                          {"verify"},
+                                                          {"replay"},
+                                                          {"store"},
+                                                          {"store", "check"},
+                                                          {"store", "gc"},
+                                                          {"doctor"},
+                                                          {"serve"},
+                                                          {"play"},
+                                                          {"trajectory"},
+                                                          {"trajectory", "list"},
+                                                          {"export"},
+                                                          {"import"}};
   for (std::vector<std::string> command : commands) {
     const std::string name = command.empty() ? "taskmint" : command.back();
     command.push_back("--help");
