@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "environments/repository/language_driver.h"
+#include "proto/base/json.h"
 #include "tests/orchestrator/exported_fixture.h"
 
 namespace taskmint::orchestrator {
