@@ -19,6 +19,7 @@
 #include "orchestrator/task_shelf.h"
 #include "proto/base/log.h"
 #include "proto/base/random.h"
+#include "sandbox/spare_sandboxes.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -92,7 +93,7 @@ struct EpisodeDesk::Impl {
         sandboxes_(sandboxes),
         clock_(clock),
         limits_(limits),
-        shelf_(store, sandboxes) {
+        shelf_(store, sandboxes_) {
     limits_.episodes_max = std::min(limits_.episodes_max, EpisodesByOpenFiles());
     if (limits_.calls_max <= 0) {
       limits_.calls_max = 2 * std::max<int64_t>(1, std::thread::hardware_concurrency());
@@ -308,7 +309,7 @@ struct EpisodeDesk::Impl {
   }
 
   datasets::Store& store_;
-  sandbox::SandboxHost& sandboxes_;
+  sandbox::SpareSandboxes sandboxes_;
   const Clock& clock_;
   EpisodeLimits limits_;
   TaskShelf shelf_;

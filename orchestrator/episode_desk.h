@@ -37,7 +37,8 @@ struct OpenedEpisode {
 };
 
 // Episodes on real sandboxes, each closed when it is idle for too long or too old. What is loaded
-// of a task is shared by its episodes. Thread-safe; calls of different episodes run side by side.
+// of a task is shared by its episodes, and of sandboxes that are asked for again a few are open
+// ahead. Thread-safe; calls of different episodes run side by side.
 // Errors beside those of Episode: NOT_FOUND (agent) for an episode that is unknown, closed or
 // expired, and says which; RESOURCE_EXHAUSTED (agent) beyond the limits, at once or after a short
 // wait, with what to do; ABORTED (agent) while another call of the same episode runs; CANCELLED by

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -155,7 +154,8 @@ TEST_F(PlayTest, AnEditorOutsideChangesTheFileInside) {
 bool Runs(const std::string& words) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-    std::string line(std::istreambuf_iterator<char>(file), {});
+    std::string line;
+    std::getline(file, line);  // which may be gone by now: then it stays empty
     std::replace(line.begin(), line.end(), '\0', ' ');
     if (line == words + " ") return true;
   }

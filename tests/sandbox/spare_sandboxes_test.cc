@@ -1,0 +1,97 @@
+// Sandboxes opened ahead: as fresh as any, and gone when nobody wants them.
+#include "sandbox/spare_sandboxes.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "tests/sandbox/open_sandbox.h"
+
+namespace taskmint::sandbox {
+namespace {
+
+// The real host, which counts, and refuses while `broken`.
+class CountingHost : public SandboxHost {
+ public:
+  Result<std::unique_ptr<Sandbox>> Open(const SandboxSpec& spec, std::stop_token stop) override {
+    if (broken) return Status(Code::kUnavailable, Boundary::kSandbox, "broken");
+    ++opened;
+    return TestHost().Open(spec, std::move(stop));
+  }
+  std::atomic<int> opened = 0;
+  std::atomic<bool> broken = false;
+};
+
+void Await(const SpareSandboxes& spares, size_t count) {
+  while (spares.spares() != count) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+}
+
+TEST(SpareSandboxesTest, AKindThatIsAskedForAgainHasSparesAndEachIsFresh) {
+  CountingHost host;
+  SpareSandboxes spares(host);
+  auto first = spares.Open({}, {}).value();
+  EXPECT_EQ(spares.spares(), 0U) << "once is no habit";
+  RunIn(*first, Shell("touch /work/mine /tmp/mine; sleep 1000 &"));
+  auto second = spares.Open({}, {}).value();
+  Await(spares, 2);
+  EXPECT_EQ(host.opened, 4);
+  host.broken = true;
+  for (int i = 0; i < 2; ++i) {
+    const auto spare = spares.Open({}, {});
+    ASSERT_TRUE(spare.ok());
+    EXPECT_EQ(RunIn(**spare, Shell("ls /work /tmp; ls -d /proc/[0-9]* | wc -l")).output,
+              "/tmp:\n\n/work:\n4\n");
+  }
+  EXPECT_EQ(spares.Open({}, {}).status().code(), Code::kUnavailable);
+}
+
+TEST(SpareSandboxesTest, AnotherSpecIsAnotherKind) {
+  CountingHost host;
+  SpareSandboxes spares(host);
+  SandboxSpec one;
+  one.variables["NAME"] = "one";
+  for (int i = 0; i < 2; ++i) spares.Open(one, {}).value();
+  Await(spares, 2);
+  SandboxSpec other = one;
+  other.variables["NAME"] = "other";
+  EXPECT_EQ(RunIn(*spares.Open(other, {}).value(), Shell("echo $NAME")).output, "other\n");
+  EXPECT_EQ(RunIn(*spares.Open(one, {}).value(), Shell("echo $NAME")).output, "one\n");
+}
+
+TEST(SpareSandboxesTest, WhatCanBeWrittenOutsideHasNoSpares) {
+  CountingHost host;
+  SpareSandboxes spares(host);
+  SandboxSpec spec;
+  spec.mounts.push_back({testing::TempDir(), "/out", true});
+  for (int i = 0; i < 3; ++i) spares.Open(spec, {}).value();
+  EXPECT_EQ(spares.spares(), 0U);
+  EXPECT_EQ(host.opened, 3);
+}
+
+TEST(SpareSandboxesTest, SparesThatNobodyWantsAreClosed) {
+  CountingHost host;
+  SpareLimits limits;
+  limits.idle_ms_max = 2'000;
+  SpareSandboxes spares(host, limits);
+  for (int i = 0; i < 2; ++i) spares.Open({}, {}).value();
+  Await(spares, 2);
+  Await(spares, 0);
+}
+
+TEST(SpareSandboxesTest, ManyMayAskAtOnce) {
+  CountingHost host;
+  SpareSandboxes spares(host);
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 4; ++round) {
+        const auto opened = spares.Open({}, {});
+        ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+        EXPECT_EQ(RunIn(**opened, Shell("ls /work; touch /work/mine")).output, "");
+      }
+    });
+  }
+}
+
+}  // namespace
+}  // namespace taskmint::sandbox
