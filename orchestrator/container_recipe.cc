@@ -24,7 +24,7 @@ struct Instruction {
 
 using Variables = std::map<std::string, std::string>;
 
-Status Refused(size_t line, const std::string& what) {
+Status NotUnderstood(size_t line, const std::string& what) {
   return {Code::kInvalidArgument, Boundary::kConfig,
           "Dockerfile, line " + std::to_string(line) + ": " + Printable(what)};
 }
@@ -50,7 +50,7 @@ Result<std::vector<Instruction>> Instructions(std::string_view text) {
       const std::string lower = LowerCase(std::string(part.substr(0, 40)));
       if (found.empty() && joined.empty() && lower.find("escape") != std::string::npos &&
           lower.find('=') != std::string::npos) {
-        return Refused(line, "another escape character is not understood");
+        return NotUnderstood(line, "another escape character is not understood");
       }
       continue;
     }
@@ -67,7 +67,7 @@ Result<std::vector<Instruction>> Instructions(std::string_view text) {
       const size_t space = std::min(whole.find_first_of(" \t"), whole.size());
       found.push_back(
           {first, std::string(whole.substr(0, space)), std::string(Trim(whole.substr(space)))});
-      if (found.size() > kStepsMax) return Refused(line, "more than 1000 instructions");
+      if (found.size() > kStepsMax) return NotUnderstood(line, "more than 1000 instructions");
     }
     joined.clear();
   }
@@ -95,7 +95,7 @@ class Words {
   Result<std::vector<Word>> Split() {
     while (at_ < text_.size()) {
       TASKMINT_RETURN_IF_ERROR(Next());
-      if (words_.size() > kWordsMax) return Refused(line_, "too many words");
+      if (words_.size() > kWordsMax) return NotUnderstood(line_, "too many words");
     }
     TASKMINT_RETURN_IF_ERROR(Close());
     return std::move(words_);
@@ -123,7 +123,7 @@ class Words {
       return OkStatus();
     }
     if (c == '$') return Variable();
-    if (c == '`') return Refused(line_, "` is not understood");
+    if (c == '`') return NotUnderstood(line_, "` is not understood");
     if (quote_ == '"') {
       if (c == '"') {
         quote_ = 0;
@@ -144,7 +144,7 @@ class Words {
       TASKMINT_RETURN_IF_ERROR(Close());
       words_.push_back({"&&", false});
     } else if (std::string_view("|&;<>(){}?[]~!").find(c) != std::string_view::npos) {
-      return Refused(line_, std::string("'") + c + "' is not understood here");
+      return NotUnderstood(line_, std::string("'") + c + "' is not understood here");
     } else {
       word_.text += c;
       within_ = true;
@@ -160,11 +160,12 @@ class Words {
     while (end < text_.size() && IsNameChar(text_[end])) ++end;
     const std::string name(text_.substr(begin, end - begin));
     if (name.empty() || (braces && (end >= text_.size() || text_[end] != '}'))) {
-      return Refused(line_, "only $NAME and ${NAME} are understood after a dollar sign");
+      return NotUnderstood(line_, "only $NAME and ${NAME} are understood after a dollar sign");
     }
     const auto found = variables_.find(name);
-    if (found == variables_.end()) return Refused(line_, "$" + name + " is not set");
-    if (found->second.size() > budget_) return Refused(line_, "$" + name + " grows too large");
+    if (found == variables_.end()) return NotUnderstood(line_, "$" + name + " is not set");
+    if (found->second.size() > budget_)
+      return NotUnderstood(line_, "$" + name + " grows too large");
     budget_ -= found->second.size();
     word_.text += found->second;
     Quoted();
@@ -175,7 +176,7 @@ class Words {
   void Quoted() { within_ = word_.quoted = true; }
 
   Status Close() {
-    if (quote_ != 0) return Refused(line_, "a quote is not closed");
+    if (quote_ != 0) return NotUnderstood(line_, "a quote is not closed");
     if (within_) words_.push_back(std::move(word_));
     word_ = {};
     within_ = false;
@@ -231,29 +232,30 @@ bool IsArchiveName(std::string_view name) {
 class Reader {
  public:
   Result<ContainerRecipe> Read(std::string_view text) {
-    if (text.size() > kDockerfileBytesMax) return Refused(1, "larger than 1 MiB");
-    if (text.find('\0') != std::string_view::npos) return Refused(1, "not a text file");
+    if (text.size() > kDockerfileBytesMax) return NotUnderstood(1, "larger than 1 MiB");
+    if (text.find('\0') != std::string_view::npos) return NotUnderstood(1, "not a text file");
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     TASKMINT_ASSIGN_OR_RETURN(const std::vector<Instruction> instructions, Instructions(text));
     for (const Instruction& instruction : instructions) {
       line_ = instruction.line;
       TASKMINT_RETURN_IF_ERROR(Take(LowerCase(instruction.keyword), instruction));
     }
-    if (recipe_.image.empty()) return Refused(1, "there is no FROM");
+    if (recipe_.image.empty()) return NotUnderstood(1, "there is no FROM");
     return std::move(recipe_);
   }
 
  private:
   Status Take(const std::string& keyword, const Instruction& instruction) {
-    if (instruction.rest.empty()) return Refused(line_, instruction.keyword + " says nothing");
+    if (instruction.rest.empty())
+      return NotUnderstood(line_, instruction.keyword + " says nothing");
     if (keyword == "from") return From(instruction.rest);
-    if (recipe_.image.empty()) return Refused(line_, "FROM must come first");
+    if (recipe_.image.empty()) return NotUnderstood(line_, "FROM must come first");
     if (keyword == "run") return Run(instruction.rest);
     if (keyword == "copy" || keyword == "add") return Copy(keyword == "add", instruction.rest);
     if (keyword == "env") return Env(instruction.rest);
     if (keyword == "workdir") return WorkFolder(instruction.rest);
     if (keyword == "user") return OkStatus();
-    return Refused(
+    return NotUnderstood(
         line_, "the instruction " + instruction.keyword.substr(0, 40) + " is not understood here");
   }
 
@@ -275,9 +277,9 @@ class Reader {
   }
 
   Status From(const std::string& rest) {
-    if (!recipe_.image.empty()) return Refused(line_, "a second FROM is not understood here");
+    if (!recipe_.image.empty()) return NotUnderstood(line_, "a second FROM is not understood here");
     TASKMINT_ASSIGN_OR_RETURN(const std::vector<Word> words, Split(rest));
-    if (words.size() != 1) return Refused(line_, "FROM names more than an image");
+    if (words.size() != 1) return NotUnderstood(line_, "FROM names more than an image");
     std::string_view image = words[0].text;
     for (const std::string_view prefix : {"docker.io/library/", "docker.io/"}) {
       if (image.starts_with(prefix)) image.remove_prefix(prefix.size());
@@ -286,8 +288,8 @@ class Reader {
     const std::string_view name = image.substr(0, colon);
     if ((name != "debian" && name != "ubuntu") || colon == std::string_view::npos ||
         colon + 1 == image.size()) {
-      return Refused(line_, "only debian:RELEASE and ubuntu:RELEASE are understood, not " +
-                                std::string(image.substr(0, 100)));
+      return NotUnderstood(line_, "only debian:RELEASE and ubuntu:RELEASE are understood, not " +
+                                      std::string(image.substr(0, 100)));
     }
     recipe_.image = image;
     return OkStatus();
@@ -301,7 +303,8 @@ class Reader {
       words = {{words[0].text + "=" + value, true}};
     }
     for (const Word& word : words) {
-      if (!IsAssignment(word)) return Refused(line_, "not NAME=VALUE: " + word.text.substr(0, 100));
+      if (!IsAssignment(word))
+        return NotUnderstood(line_, "not NAME=VALUE: " + word.text.substr(0, 100));
       const size_t equals = word.text.find('=');
       recipe_.variables[word.text.substr(0, equals)] = word.text.substr(equals + 1);
     }
@@ -311,7 +314,7 @@ class Reader {
   Status WorkFolder(const std::string& rest) {
     TASKMINT_ASSIGN_OR_RETURN(const std::vector<Word> words, Split(rest));
     const auto path = words.size() == 1 ? PlainPath(words[0].text) : std::nullopt;
-    if (!path) return Refused(line_, "WORKDIR must name one absolute path");
+    if (!path) return NotUnderstood(line_, "WORKDIR must name one absolute path");
     recipe_.work_folder = *path;
     recipe_.steps.emplace_back(ContainerRecipe::Folder{*path});
     return OkStatus();
@@ -322,20 +325,20 @@ class Reader {
     if (!words) {
       TASKMINT_ASSIGN_OR_RETURN(words, Split(rest));
     }
-    if (words->size() < 2) return Refused(line_, "a source and a destination are needed");
+    if (words->size() < 2) return NotUnderstood(line_, "a source and a destination are needed");
     if (words->front().text.starts_with("--")) {
-      return Refused(line_, words->front().text.substr(0, 100) + " is not understood here");
+      return NotUnderstood(line_, words->front().text.substr(0, 100) + " is not understood here");
     }
     const std::string destination = words->back().text;
     const auto plain = PlainPath(destination);
-    if (!plain) return Refused(line_, "the destination must be an absolute path");
+    if (!plain) return NotUnderstood(line_, "the destination must be an absolute path");
     words->pop_back();
     const bool folder = destination.ends_with('/');
-    if (words->size() > 1 && !folder) return Refused(line_, "several files need a folder");
+    if (words->size() > 1 && !folder) return NotUnderstood(line_, "several files need a folder");
     for (const Word& word : *words) {
       const auto source = ContextPath(word.text);
       if (!source || word.text.find("://") != std::string::npos) {
-        return Refused(line_, "not a path of the build context: " + word.text.substr(0, 200));
+        return NotUnderstood(line_, "not a path of the build context: " + word.text.substr(0, 200));
       }
       if (unpacks && IsArchiveName(*source)) {
         recipe_.steps.emplace_back(ContainerRecipe::Unpack{*source, *plain});
@@ -348,7 +351,8 @@ class Reader {
   }
 
   Status Run(const std::string& rest) {
-    if (rest.starts_with("--")) return Refused(line_, "options of RUN are not understood here");
+    if (rest.starts_with("--"))
+      return NotUnderstood(line_, "options of RUN are not understood here");
     if (auto words = JsonForm(rest)) return RunCommand(*std::move(words));
     TASKMINT_ASSIGN_OR_RETURN(std::vector<Word> words, Split(rest));
     std::vector<Word> command;
@@ -366,7 +370,7 @@ class Reader {
 
   Status RunCommand(std::vector<Word> words) {
     while (!words.empty() && IsAssignment(words[0])) words.erase(words.begin());
-    if (words.empty()) return Refused(line_, "RUN lacks a command");
+    if (words.empty()) return NotUnderstood(line_, "RUN lacks a command");
     std::vector<std::string> argv;
     for (const Word& word : words) argv.push_back(word.text);
     const std::string& name = argv[0];
@@ -378,7 +382,7 @@ class Reader {
     }
     if (name == "ln" && argv.size() == 4 && argv[1].starts_with("-s")) {
       const auto path = PlainPath(argv[3]);
-      if (!path) return Refused(line_, "ln must name an absolute path");
+      if (!path) return NotUnderstood(line_, "ln must name an absolute path");
       recipe_.steps.emplace_back(ContainerRecipe::Link{argv[2], *path});
       return OkStatus();
     }
@@ -390,11 +394,11 @@ class Reader {
       if (std::all_of(argv.begin() + 1, argv.end(), of_packages)) return OkStatus();
     }
     if (name != "git" && name != "chmod" && name != "touch" && name != "rm") {
-      return Refused(line_, "RUN of " + name.substr(0, 100) + " is not understood here");
+      return NotUnderstood(line_, "RUN of " + name.substr(0, 100) + " is not understood here");
     }
     for (const Word& word : words) {
       if (!word.quoted && word.text.find('*') != std::string::npos) {
-        return Refused(line_, "patterns of file names are not understood here");
+        return NotUnderstood(line_, "patterns of file names are not understood here");
       }
     }
     recipe_.steps.emplace_back(ContainerRecipe::Command{argv, recipe_.work_folder});
@@ -414,13 +418,13 @@ class Reader {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
       };
       if (!std::all_of(argv[i].begin(), argv[i].end(), plain)) {
-        return Refused(line_, "not a package's name: " + argv[i].substr(0, 100));
+        return NotUnderstood(line_, "not a package's name: " + argv[i].substr(0, 100));
       }
       install.packages.push_back(argv[i]);
     }
     if (action == "update" || action == "clean") return OkStatus();
     if (action != "install")
-      return Refused(line_, "apt-get " + action.substr(0, 40) + " is not understood here");
+      return NotUnderstood(line_, "apt-get " + action.substr(0, 40) + " is not understood here");
     recipe_.steps.emplace_back(std::move(install));
     return OkStatus();
   }
@@ -429,7 +433,8 @@ class Reader {
     for (size_t i = 1; i < argv.size(); ++i) {
       if (argv[i] == "-p") continue;
       const auto path = PlainPath(argv[i]);
-      if (!path) return Refused(line_, "mkdir must name absolute paths: " + argv[i].substr(0, 100));
+      if (!path)
+        return NotUnderstood(line_, "mkdir must name absolute paths: " + argv[i].substr(0, 100));
       recipe_.steps.emplace_back(ContainerRecipe::Folder{*path});
     }
     return OkStatus();

@@ -64,7 +64,8 @@ import_root() {
     dpkg-query -L "${packages[@]}" | grep -vE '^/usr/share/(doc|man|locale|info)/'
     printf '/%s\n' bin sbin lib lib32 lib64 libx32 etc/alternatives etc/ld.so.cache etc/passwd \
       etc/group etc/os-release usr/lib/os-release
-  } | sed -nE 's|^/||; s,^(bin|sbin|lib|lib32|lib64|libx32)/,usr/&,; p' | sort -u | while read -r path; do
+  } | sed -nE 's|^/||; s,^(bin|sbin|lib|lib32|lib64|libx32)/,usr/&,; p' | sort -u |
+    while read -r path; do
     if [ -L "/$path" ] || [ -f "/$path" ]; then printf '%s\n' "$path"; fi
   done >"$folder/files"
   find /etc/alternatives -type l | sed 's|^/||' >>"$folder/files"
@@ -79,7 +80,10 @@ import_root() {
 [ "$1" = install ] || exit 0
 shift
 for word; do
-  case $word in -*) ;; *) grep -qx "$word" /var/lib/packages || { echo "no $word"; exit 100; } ;; esac
+  case $word in
+    -*) continue ;;
+  esac
+  grep -qx "$word" /var/lib/packages || { echo "no $word"; exit 100; }
 done
 END
   chmod 755 "$folder/root/usr/local/sbin/apt-get"
@@ -90,8 +94,9 @@ END
 case $action in
 build)
   image=$(sed -n 's/^FROM //p' "$argument/tests/Dockerfile")
-  mapfile -t named < <(sed -n 's/^RUN apt-get update.*--no-install-recommends \(.*\) && rm .*/\1/p' \
-    "$argument/tests/Dockerfile" | tr ' ' '\n')
+  line=$(grep '^RUN apt-get update' "$argument/tests/Dockerfile")
+  line=${line#*--no-install-recommends }
+  read -ra named <<<"${line% && rm *}"
   import_root "docker.io/library/$image" "${named[@]}"
   cp -r "$argument/solution" "$folder/solution"
   for part in environment tests; do

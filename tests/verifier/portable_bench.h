@@ -4,12 +4,10 @@
 
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "proto/base/json.h"
 #include "tests/verifier/python_bench.h"
 #include "verifier/portable_grader.h"
 
@@ -20,15 +18,25 @@ struct PortableRun {
   int exit_code = -1;
   std::string output;
   std::string error_output;
-  std::string reward_txt;      // empty: none
-  nlohmann::json reward_json;  // null: none
-  nlohmann::json report;       // null: none
+  std::string reward_txt;  // empty: none
+  // Of reward.json; -1: none.
+  double reward = -1;
+  double f2p_rate = -1;
+  double p2p_rate = -1;
+  double forged = -1;
+  // Of report.json; "none" without one.
+  std::string verdict = "none";
+  // What it says, and what was printed.
+  std::string reason;
+  std::map<std::string, std::string> tests;
+  int64_t doctored = -1;
+  int64_t runs = -1;
   std::string log;
   std::vector<std::string> left;  // files in /logs/verifier
-
-  std::string verdict() const { return StringOr(report, "verdict", "none"); }
-  std::string reason() const { return StringOr(report, "reason", "") + error_output + output; }
 };
+// Reads those two files' texts into `run`.
+void ReadPortableRun(const std::string& reward_json, const std::string& report_json,
+                     PortableRun& run);
 
 class PortableTest : public PythonTest {
  protected:
@@ -81,6 +89,7 @@ class PortableTest : public PythonTest {
     run.exit_code = result->exit_code;
     run.output = result->output;
     run.error_output = result->error_output;
+    run.reason = run.error_output + run.output;
     const auto left = opened.Collect("/logs/verifier", {});
     if (!left.ok()) return run;
     const auto read = [&](const char* name) {
@@ -90,8 +99,7 @@ class PortableTest : public PythonTest {
     for (const auto& [path, entry] : left->files()) run.left.push_back(path);
     run.reward_txt = read("reward.txt");
     run.log = read("tests.log");
-    if (auto json = ParseJson(read("reward.json")); json.ok()) run.reward_json = *json;
-    if (auto json = ParseJson(read("report.json")); json.ok()) run.report = *json;
+    ReadPortableRun(read("reward.json"), read("report.json"), run);
     return run;
   }
 };
