@@ -80,7 +80,9 @@ import_root() {
 [ "$1" = install ] || exit 0
 shift
 for word; do
-  case $word in -*) continue ;; esac
+  case $word in
+    -*) continue ;;
+  esac
   grep -qx "$word" /var/lib/packages || { echo "no $word"; exit 100; }
 done
 END
@@ -92,8 +94,9 @@ END
 case $action in
 build)
   image=$(sed -n 's/^FROM //p' "$argument/tests/Dockerfile")
-  install='s/^RUN apt-get update.*--no-install-recommends \(.*\) && rm .*/\1/p'
-  mapfile -t named < <(sed -n "$install" "$argument/tests/Dockerfile" | tr ' ' '\n')
+  line=$(grep '^RUN apt-get update' "$argument/tests/Dockerfile")
+  line=${line#*--no-install-recommends }
+  read -ra named <<<"${line% && rm *}"
   import_root "docker.io/library/$image" "${named[@]}"
   cp -r "$argument/solution" "$folder/solution"
   for part in environment tests; do

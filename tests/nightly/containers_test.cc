@@ -33,12 +33,11 @@ class ContainersTest : public ExportedTest {
     const int code = Run("grade", path);
     EXPECT_EQ(code, 0) << name << ": " << Output();
     const std::string logs = folder_.path() + "/podman/logs/";
-    const std::string reward = FileText(logs + "reward.json");
-    const auto json = ParseJson(reward);
-    EXPECT_TRUE(json.ok()) << name << ": " << reward << Output();
-    if (!json.ok()) return "none";
-    EXPECT_EQ(FileText(logs + "reward.txt"), (*json)["reward"] == 1 ? "1\n" : "0\n");
-    return StringOr(*ParseJson(FileText(logs + "report.json")), "verdict", "none");
+    verifier::PortableRun run;
+    verifier::ReadPortableRun(FileText(logs + "reward.json"), FileText(logs + "report.json"), run);
+    EXPECT_EQ(FileText(logs + "reward.txt"), run.reward == 1 ? "1\n" : "0\n");
+    EXPECT_EQ(run.reward, run.verdict == "pass" ? 1 : 0) << name;
+    return run.verdict;
   }
 
   const std::string script_;

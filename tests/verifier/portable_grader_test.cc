@@ -4,9 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
+#include <set>
 
-#include "proto/base/json.h"
 #include "tests/verifier/portable_bench.h"
 
 namespace taskmint::verifier {
@@ -51,75 +50,22 @@ std::map<std::string, std::string> StatusesOf(const v1::Verdict& verdict) {
   return statuses;
 }
 
-// What a run of grade.py left behind.
-struct PortableRun {
-  int exit_code = -1;
-  std::string output;
-  std::string error_output;
-  std::string reward_txt;      // empty: none
-  nlohmann::json reward_json;  // null: none
-  nlohmann::json report;       // null: none
-  std::string log;
-  std::vector<std::string> left;  // files in /logs/verifier
-
-  std::string verdict() const { return StringOr(report, "verdict", "none"); }
-  std::string reason() const { return StringOr(report, "reason", "") + error_output + output; }
-};
-
-class PortableGraderTest : public PortableTest {
- protected:
-  // `before`: a shell command that prepares more than files.
-  PortableRun RunGrader(const FileTree& tree, const std::string& options = "",
-                        const std::string& before = "") {
-    const auto opened = Open(tree, Grader());
-    return opened == nullptr ? PortableRun() : RunIn(*opened, options, before);
-  }
-  static PortableRun RunIn(sandbox::Sandbox& opened, const std::string& options,
-                           const std::string& before) {
-    sandbox::Command command;
-    command.argv = {"/bin/sh", "-c",
-                    (before.empty() ? "" : before + "\n") +
-                        "exec python3 /tests/grade.py --state /work --reward-dir /logs/verifier " +
-                        options};
-    PortableRun run;
-    const auto result = opened.Run(command, {});
-    EXPECT_TRUE(result.ok()) << result.status().ToString();
-    if (!result.ok()) return run;
-    run.exit_code = result->exit_code;
-    run.output = result->output;
-    run.error_output = result->error_output;
-    const auto left = opened.Collect("/logs/verifier", {});
-    if (!left.ok()) return run;
-    const auto read = [&](const char* name) {
-      const FileEntry* entry = left->Find(name);
-      return entry == nullptr ? std::string() : *entry->content;
-    };
-    for (const auto& [path, entry] : left->files()) run.left.push_back(path);
-    run.reward_txt = read("reward.txt");
-    run.log = read("tests.log");
-    if (auto json = ParseJson(read("reward.json")); json.ok()) run.reward_json = *json;
-    if (auto json = ParseJson(read("report.json")); json.ok()) run.report = *json;
-    return run;
-  }
-};
-
-class PortableContractTest : public PortableGraderTest {
+class PortableContractTest : public PortableTest {
  protected:
   // The same state through both.
   void ExpectAgreement(const std::string& name, const FileTree& tree) {
     SCOPED_TRACE(name);
     const v1::Verdict here = GradeTree(tree);
     const PortableRun there = RunGrader(tree);
-    EXPECT_EQ(there.exit_code, 0) << there.reason();
-    EXPECT_EQ(there.verdict(), StateName(here.state()))
-        << "here: " << here.reason() << "\nthere: " << there.reason() << "\n"
+    EXPECT_EQ(there.exit_code, 0) << there.reason;
+    EXPECT_EQ(there.verdict, StateName(here.state()))
+        << "here: " << here.reason() << "\nthere: " << there.reason << "\n"
         << there.log;
-    EXPECT_EQ(there.reward_json.value("reward", -1), here.score()) << there.reason();
+    EXPECT_EQ(there.reward, here.score()) << there.reason;
     EXPECT_EQ(there.reward_txt, here.score() > 0 ? "1\n" : "0\n");
-    EXPECT_EQ(there.reward_json.value("forged", -1),
-              here.state() == v1::Verdict::STATE_FORGED ? 1 : 0);
+    EXPECT_EQ(there.forged, here.state() == v1::Verdict::STATE_FORGED ? 1 : 0);
     if (here.state() == v1::Verdict::STATE_FORGED) return;  // what is said there is not believed
-    EXPECT_EQ(there.report.value("tests", std::map<std::string, std::string>()), StatusesOf(here));
+    EXPECT_EQ(there.tests, StatusesOf(here));
   }
 };
 
@@ -128,16 +74,15 @@ TEST_F(PortableContractTest, TheFixPassesAndDoingNothingFailsAsHere) {
   ExpectAgreement("null", proposal_.parent_tree);
   ExpectAgreement("empty", FileTree());
   const PortableRun gold = RunGrader(proposal_.gold_tree);
-  EXPECT_EQ(gold.reward_json["f2p_rate"], 1.0);
-  EXPECT_EQ(gold.reward_json["p2p_rate"], 1.0);
-  EXPECT_GT(gold.report["doctored"], 0);
-  EXPECT_EQ(gold.report["runs"], 2);
+  EXPECT_EQ(gold.f2p_rate, 1.0);
+  EXPECT_EQ(gold.p2p_rate, 1.0);
+  EXPECT_GT(gold.doctored, 0);
+  EXPECT_EQ(gold.runs, 2);
   const PortableRun null = RunGrader(proposal_.parent_tree);
-  EXPECT_EQ(null.reward_json["f2p_rate"], 0.0);
-  EXPECT_EQ(null.reward_json["p2p_rate"], 1.0);
-  EXPECT_EQ(StringOr(null.report, "reason", ""),
-            "1 of 3 tests did not pass: tests/test_clamp.py::test_high");
-  EXPECT_EQ(null.report["runs"], 1);
+  EXPECT_EQ(null.f2p_rate, 0.0);
+  EXPECT_EQ(null.p2p_rate, 1.0);
+  EXPECT_EQ(null.reason, "1 of 3 tests did not pass: tests/test_clamp.py::test_high");
+  EXPECT_EQ(null.runs, 1);
 }
 
 TEST_F(PortableContractTest, EveryCheaterIsJudgedAsHere) {
@@ -154,17 +99,27 @@ TEST_F(PortableContractTest, EveryCheaterIsJudgedAsHere) {
                                                {"tests/test_clamp.py"}});
   ASSERT_GT(cheaters.size(), 25U);
   for (const auto& cheater : cheaters) {
-    const v1::Verdict here = GradeTree(cheater.tree);
-    const PortableRun there = RunGrader(cheater.tree);
-    EXPECT_EQ(there.exit_code, 0) << cheater.name << ": " << there.reason();
-    EXPECT_EQ(there.reward_json.value("reward", -1), 0) << cheater.name;
-    EXPECT_EQ(there.verdict(), StateName(here.state()))
-        << cheater.name << "\nhere: " << here.reason() << "\nthere: " << there.reason() << "\n"
-        << there.log;
+    // Whether one is found lying or only failing is in part a matter of what is drawn for a run.
+    std::set<std::string> here, there;
+    std::string reasons;
+    for (int draw = 0; draw < 4; ++draw) {
+      const v1::Verdict verdict = GradeTree(cheater.tree);
+      const PortableRun run = RunGrader(cheater.tree);
+      EXPECT_EQ(run.exit_code, 0) << cheater.name << ": " << run.reason;
+      EXPECT_EQ(run.reward, 0) << cheater.name;
+      EXPECT_EQ(verdict.score(), 0) << cheater.name;
+      here.insert(StateName(verdict.state()));
+      there.insert(run.verdict);
+      reasons += "\nhere: " + verdict.reason() + "\nthere: " + run.reason;
+      if (here.count(run.verdict) > 0 || there.count(StateName(verdict.state())) > 0) break;
+    }
+    EXPECT_TRUE(std::any_of(here.begin(), here.end(),
+                            [&](const std::string& verdict) { return there.count(verdict) > 0; }))
+        << cheater.name << reasons;
   }
 }
 
-TEST_F(PortableGraderTest, WhatAnAgentLeavesIsNeitherFollowedNorTrusted) {
+TEST_F(PortableTest, WhatAnAgentLeavesIsNeitherFollowedNorTrusted) {
   const FileTree gold = proposal_.gold_tree;
   // Links out of the tree, special files, what cannot be read, deep folders, strange names.
   const PortableRun odd = RunGrader(
@@ -174,26 +129,26 @@ TEST_F(PortableGraderTest, WhatAnAgentLeavesIsNeitherFollowedNorTrusted) {
       "echo x > \"$(printf 'n\\303')\" && echo x > 'new\nline' && "
       "python3 -c \"import os, socket; socket.socket(socket.AF_UNIX).bind('socket'); "
       "[(os.mkdir('d'), os.chdir('d')) for _ in range(900)]\"");
-  EXPECT_EQ(odd.verdict(), "pass") << odd.reason() << odd.log;
+  EXPECT_EQ(odd.verdict, "pass") << odd.reason << odd.log;
   // Over a limit: the agent's own fault, and a reward of 0.
   for (const char* flood : {"python3 -c \"import os; os.chdir('/work'); "
                             "[(os.mkdir('d' * 200), os.chdir('d' * 200)) for _ in range(30)]\"",
                             "cd /work && truncate -s 600M a && truncate -s 600M b"}) {
     const PortableRun run = RunGrader(gold, "", flood);
-    EXPECT_EQ(run.exit_code, 0) << run.reason();
-    EXPECT_EQ(run.verdict(), "fail") << flood;
-    EXPECT_THAT(run.reason(), HasSubstr("more than")) << flood;
+    EXPECT_EQ(run.exit_code, 0) << run.reason;
+    EXPECT_EQ(run.verdict, "fail") << flood;
+    EXPECT_THAT(run.reason, HasSubstr("more than")) << flood;
     EXPECT_EQ(run.reward_txt, "0\n");
   }
 }
 
-TEST_F(PortableGraderTest, ForgedRewardsGoFirstAndABrokenMachineLeavesNone) {
+TEST_F(PortableTest, ForgedRewardsGoFirstAndABrokenMachineLeavesNone) {
   const std::string forged =
       "mkdir -p /logs/verifier/reward.txt /tmp/rllm && echo '{\"reward\": 1}' | "
       "tee /logs/verifier/reward.json /tmp/rllm/reward.json >/logs/verifier/report.json";
   const PortableRun null = RunGrader(proposal_.parent_tree, "; ls /tmp/rllm", forged);
-  EXPECT_EQ(null.verdict(), "fail") << null.reason();
-  EXPECT_EQ(null.reward_json["reward"], 0);
+  EXPECT_EQ(null.verdict, "fail") << null.reason;
+  EXPECT_EQ(null.reward, 0);
   EXPECT_EQ(null.reward_txt, "0\n");
   EXPECT_THAT(null.output, Not(HasSubstr("reward.json")));
   // No layer, no data, no state: no verdict, never a 0.
@@ -206,12 +161,12 @@ TEST_F(PortableGraderTest, ForgedRewardsGoFirstAndABrokenMachineLeavesNone) {
     EXPECT_THAT(run.error_output, StartsWith("no verdict: ")) << broken;
     EXPECT_EQ(std::count(run.error_output.begin(), run.error_output.end(), '\n'), 1) << broken;
     EXPECT_EQ(run.reward_txt, "") << broken;
-    EXPECT_TRUE(run.reward_json.is_null()) << broken;
-    EXPECT_TRUE(run.report.is_null()) << broken;
+    EXPECT_EQ(run.reward, -1) << broken;
+    EXPECT_EQ(run.verdict, "none") << broken;
   }
 }
 
-TEST_F(PortableGraderTest, NothingOfARunOutlivesIt) {
+TEST_F(PortableTest, NothingOfARunOutlivesIt) {
   // Daemons that wait for the reward, and notes for the run that comes after.
   const std::string daemon =
       "import os, time\n"
@@ -241,14 +196,14 @@ TEST_F(PortableGraderTest, NothingOfARunOutlivesIt) {
   const std::string text = *gold.Find("bounds/clamp.py")->content + "\n" + daemon;
   ASSERT_TRUE(gold.Set("bounds/clamp.py", RegularFile(text)).ok());
   const PortableRun run = RunGrader(gold, "; sleep 0.3; ls /tmp /dev/shm /logs; ps ax | wc -l");
-  EXPECT_EQ(run.verdict(), "pass") << run.reason() << run.log;
+  EXPECT_EQ(run.verdict, "pass") << run.reason << run.log;
   EXPECT_EQ(run.reward_txt, "1\n");
-  EXPECT_EQ(run.reward_json["reward"], 1);
+  EXPECT_EQ(run.reward, 1);
   EXPECT_THAT(run.output, Not(HasSubstr("note")));
   EXPECT_THAT(run.left, ElementsAre("report.json", "reward.json", "reward.txt", "tests.log"));
 }
 
-TEST_F(PortableGraderTest, HangingAndFloodingFailAndSayHow) {
+TEST_F(PortableTest, HangingAndFloodingFailAndSayHow) {
   const std::pair<const char*, const char*> runs[] = {
       {"while True: pass\n", "ran past 4 s"},
       {"import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "SIGSEGV"},
@@ -261,14 +216,14 @@ TEST_F(PortableGraderTest, HangingAndFloodingFailAndSayHow) {
   };
   for (const auto& [code, reason] : runs) {
     const PortableRun run = RunGrader(WithCode(code), "", "export TASKMINT_WALL_MS_MAX=4000");
-    EXPECT_EQ(run.verdict(), "fail") << code;
-    EXPECT_THAT(run.reason(), HasSubstr(reason));
+    EXPECT_EQ(run.verdict, "fail") << code;
+    EXPECT_THAT(run.reason, HasSubstr(reason));
     EXPECT_EQ(run.reward_txt, "0\n");
     EXPECT_LT(run.log.size(), 300'000U);
   }
 }
 
-TEST_F(PortableGraderTest, LinesForParsersAreTheGradersOwn) {
+TEST_F(PortableTest, LinesForParsersAreTheGradersOwn) {
   // What the code under test prints is no line of ours.
   const PortableRun null =
       RunGrader(WithCode("_clamp = clamp\n\n\ndef clamp(*values):\n"
@@ -295,7 +250,7 @@ TEST(PortableGraderTest, IdsAreOneWordForParsers) {
             "t[%C2%A0%E2%80%83\xC3\xA9\xF0\x9F\x98\x80%20]");
 }
 
-TEST_F(PortableGraderTest, ItsFilesCanBeReadBack) {
+TEST_F(PortableTest, ItsFilesCanBeReadBack) {
   proposal_.removed_paths = {"tests/old\xff.py"};
   ASSERT_TRUE(
       proposal_.overlay.Set("tests/data\xc3/x.bin", RegularFile(std::string("\0\xff", 2))).ok());
@@ -317,7 +272,7 @@ TEST_F(PortableGraderTest, ItsFilesCanBeReadBack) {
   }
 }
 
-TEST_F(PortableGraderTest, AnotherLanguageSaysThatItHasNone) {
+TEST_F(PortableTest, AnotherLanguageSaysThatItHasNone) {
   v1::Task task = Task();
   task.mutable_environment()->mutable_repository()->set_driver("cobol");
   const auto files = PortableGraderFiles(task, {}, {});
