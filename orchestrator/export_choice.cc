@@ -48,18 +48,26 @@ Result<ChosenTasks> ChooseTasks(datasets::Store& store, const ExportChoice& choi
       readable.push_back(id);
     }
   }
-  TASKMINT_ASSIGN_OR_RETURN(
-      const AuditReport report,
-      AuditTasks(store, readable, choice.decontamination_files, std::move(stop)));
   ChosenTasks chosen;
-  for (const AuditFlag& flag : report.flags) {
-    if (IsAllowed(flag.kind, choice)) {
-      ++chosen.allowed[AuditKindName(flag.kind)];
-    } else {
-      chosen.left_out.try_emplace(flag.task_id,
-                                  ChosenTasks::LeftOut{AuditKindName(flag.kind), ReasonOf(flag)});
+  const auto take = [&](const AuditReport& report, bool near_duplicates) {
+    for (const AuditFlag& flag : report.flags) {
+      if ((flag.kind == Kind::kNearDuplicate) != near_duplicates) continue;
+      if (IsAllowed(flag.kind, choice)) {
+        ++chosen.allowed[AuditKindName(flag.kind)];
+      } else {
+        chosen.left_out.try_emplace(flag.task_id,
+                                    ChosenTasks::LeftOut{AuditKindName(flag.kind), ReasonOf(flag)});
+      }
     }
-  }
+  };
+  TASKMINT_ASSIGN_OR_RETURN(const AuditReport all,
+                            AuditTasks(store, readable, choice.decontamination_files, stop));
+  take(all, false);
+  // What is left out is nobody's original.
+  std::erase_if(readable, [&](const std::string& id) { return chosen.left_out.contains(id); });
+  TASKMINT_ASSIGN_OR_RETURN(const AuditReport rest,
+                            AuditTasks(store, readable, {}, std::move(stop)));
+  take(rest, true);
   return chosen;
 }
 

@@ -30,7 +30,10 @@ v1::Trajectory Played(const std::string& task, int64_t started_ms, v1::Verdict::
 class TrajectoryTest : public StoreTest {
  protected:
   // Turns the store into one of format 1.0.
-  void Age() { Run("DROP TABLE trajectories; UPDATE meta SET value = '1.0' WHERE key = 'format'"); }
+  void Age() {
+    Run("DROP TABLE trajectories; DROP TABLE submissions; UPDATE meta SET value = '1.0' WHERE key "
+        "= 'format'");
+  }
   std::string Format() {
     return sqlite::Connection::Open(database_, sqlite::Access::kReadOnly)
         .value()
@@ -100,7 +103,7 @@ TEST_F(TrajectoryTest, AnOlderStoreIsReadAsItIsAndGrowsWhenItIsWritten) {
   }
   EXPECT_EQ(Format(), "1.0");
   const auto store = Open(OpenMode::kReadWrite);
-  EXPECT_EQ(Format(), "1.1");
+  EXPECT_EQ(Format(), "1.2");
   EXPECT_TRUE(store->PutTrajectory(Played("a", 1, v1::Verdict::STATE_PASS)).ok());
 }
 
