@@ -3,13 +3,13 @@
 #include <nlohmann/json.hpp>
 
 #include "orchestrator/commands/commands.h"
-#include "orchestrator/episode.h"
+#include "orchestrator/commands/played_episode.h"
+#include "orchestrator/commands/server_options.h"
 #include "orchestrator/file_editing.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/line_reader.h"
 #include "orchestrator/terminal.h"
 #include "orchestrator/trajectory_text.h"
-#include "proto/base/clock.h"
 #include "proto/base/json.h"
 #include "proto/base/record.h"
 #include "proto/base/utf8.h"
@@ -31,6 +31,7 @@ struct PlayOptions {
   std::string store = "taskmint-store";
   std::string id;
   std::string actor = "person";
+  RemotePlace server;
   bool json_calls = false;
 };
 
@@ -57,12 +58,9 @@ std::vector<std::string> WordsOf(const std::string& line) {
 
 class Game {
  public:
-  Game(const PlayOptions& options, datasets::Store& store, const Clock& clock,
-       std::shared_ptr<const LoadedTask> task, std::unique_ptr<environments::CodeWorld> world)
+  Game(const PlayOptions& options, PlayedEpisode& episode)
       : options_(options),
-        store_(store),
-        files_(*world),
-        episode_(std::move(task), std::move(world), options.actor, clock),
+        episode_(episode),
         interactive_(!options.json_calls && IsTerminal(STDIN_FILENO)) {}
 
   int Play() {
@@ -88,7 +86,7 @@ class Game {
 
  private:
   void ShowTask() {
-    const v1::Task& task = episode_.task().kept.task();
+    const v1::Task& task = episode_.task();
     PrintOut(Tinted("Task " + task.id().substr(0, 12), Tint::kBold) + "\n\n" +
              Printable(task.prompt().text()) + "\n\n");
     Table table({"TOOL", "WHAT IT DOES"});
@@ -132,7 +130,7 @@ class Game {
     if (name == ":help" && words.size() == 1) {
       PrintOut(kHelp);
     } else if (name == ":prompt" && words.size() == 1) {
-      PrintOut(Printable(episode_.task().kept.task().prompt().text()) + "\n");
+      PrintOut(Printable(episode_.task().prompt().text()) + "\n");
     } else if (name == ":quit" && words.size() == 1) {
       over_ = true;
     } else if (name == ":submit" && words.size() == 1) {
@@ -152,8 +150,13 @@ class Game {
     }
   }
 
+  Result<std::optional<std::string>> Read(const std::string& path) {
+    const Interrupt interrupt("ending the reading; Ctrl-C again ends the game");
+    return episode_.ReadWhole(path, interrupt.token());
+  }
+
   void Edit(const std::string& path) {
-    const auto before = files_.ReadWhole(path, {});
+    const auto before = Read(path);
     if (!before.ok()) return Complain(before.status().message());
     const std::string content = before->value_or("");
     if (!IsUtf8(content)) return Complain(path + " is not UTF-8: change it with a command");
@@ -189,57 +192,38 @@ class Game {
     const auto graded = episode_.Grade(interrupt.token());
     if (interrupt.interrupted()) return kExitInterrupted;
     if (!graded.ok()) return ComplainOf(graded.status());
-    const auto kept = store_.PutTrajectory(*graded);
+    const v1::Verdict& verdict = graded->verdict;
     if (options_.json_calls) {
-      nlohmann::json json = VerdictJson(graded->verdict());
-      json["trajectory"] = kept.ok() ? nlohmann::json(*kept) : nlohmann::json();
+      nlohmann::json json = VerdictJson(verdict);
+      const std::string& id = graded->trajectory_id;
+      json["trajectory"] = id.empty() ? nlohmann::json() : nlohmann::json(id);
       PrintOut(DumpJson(json) + "\n");
     } else {
-      PrintVerdict(graded->verdict());
-      if (kept.ok()) {
-        PrintOut("trajectory " + kept->substr(0, 12) + " is kept in " + options_.store +
-                 ": taskmint trajectory show " + kept->substr(0, 12) + "\n");
-      }
+      PrintVerdict(verdict);
+      if (!graded->lost) PrintOut(graded->note + "\n");
     }
-    if (!kept.ok()) Complain("the trajectory is not kept: " + kept.status().message());
-    const bool judged = graded->verdict().state() != v1::Verdict::STATE_NO_VERDICT;
-    return judged ? kExitDone : kExitFailed;
+    if (graded->lost) Complain(graded->note);
+    return verdict.state() == v1::Verdict::STATE_NO_VERDICT ? kExitFailed : kExitDone;
   }
 
   const PlayOptions& options_;
-  datasets::Store& store_;
-  environments::CodeWorld& files_;  // the episode's world
-  Episode episode_;
+  PlayedEpisode& episode_;
   const bool interactive_;
   bool over_ = false;
   int failure_ = kExitDone;
 };
 
-// For writing where that is allowed, so that the trajectory can be kept.
-Result<std::unique_ptr<datasets::Store>> OpenStore(const std::string& folder, const Clock& clock) {
-  auto store = datasets::Store::Open(folder, datasets::OpenMode::kReadWrite, clock);
-  const Code code = store.status().code();
-  if (code != Code::kPermissionDenied && code != Code::kResourceExhausted) return store;
-  return datasets::Store::Open(folder, datasets::OpenMode::kReadOnly, clock);
-}
-
 int RunPlay(const PlayOptions& options) {
-  const SystemClock clock;
-  auto store = OpenStore(options.store, clock);
-  if (!store.ok()) return ComplainOf(store.status());
-  auto sandboxes = sandbox::MakeBubblewrapHost();
-  if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
-  Result<std::shared_ptr<const LoadedTask>> task = Status(Code::kUnknown, Boundary::kNone, "");
-  Result<std::unique_ptr<environments::CodeWorld>> world = task.status();
+  Result<std::unique_ptr<PlayedEpisode>> episode = Status(Code::kUnknown, Boundary::kNone, "");
   {
     const Interrupt interrupt("stopping");
-    task = LoadTask(**store, **sandboxes, options.id, interrupt.token());
-    if (task.ok()) world = OpenWorld(**sandboxes, **task, interrupt.token());
+    episode = options.server.address.empty()
+                  ? OpenHere(options.store, options.id, options.actor, interrupt.token())
+                  : OpenRemotely(options.server, options.id, options.actor);
     if (interrupt.interrupted()) return kExitInterrupted;
   }
-  if (!task.ok()) return ComplainOf(task.status());
-  if (!world.ok()) return ComplainOf(world.status());
-  return Game(options, **store, clock, *std::move(task), *std::move(world)).Play();
+  if (!episode.ok()) return ComplainOf(episode.status());
+  return Game(options, **episode).Play();
 }
 
 }  // namespace
@@ -254,7 +238,9 @@ void AddPlay(Command root) {
             "Each line read is a call, {\"tool\": NAME, \"arguments\": {...}}, and each line "
             "written its step as JSON; after submit one more, with the verdict");
   AddStoreOption(play, options.store);
+  AddServerOptions(play, options.server);
   play.Example("taskmint play 3fa94c")
+      .Example("taskmint play 3fa94c --server localhost:7070")
       .Example("printf 'ls\\n:submit\\n' | taskmint play 3fa94c")
       .Action([] { return RunPlay(options); });
 }

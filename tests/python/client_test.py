@@ -145,11 +145,11 @@ class ClientTest(unittest.TestCase):
         self.assertIn("hello", observation)
         self.assertEqual(reward, 0.0)
 
-    def command(self, *arguments, token=False, code=0):
+    def command(self, *arguments, token=False, code=0, **settings):
         line = [TASKMINT, *arguments, "--server", self.address]
         if token:
             line += ["--token-file", str(self.token)]
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        done = subprocess.run(line, capture_output=True, text=True, check=False, **settings)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout
 
@@ -163,6 +163,29 @@ class ClientTest(unittest.TestCase):
         self.assertIn("toy/sums.py", shown["patch"])
         verdict = json.loads(self.command("verify", rows[0]["id"], "--solution", "gold", "--json"))
         self.assertEqual((verdict["verdict"], verdict["score"], verdict["tests"]), ("pass", 1, []))
+
+    def test_a_person_plays_on_the_server(self):
+        editor = pathlib.Path(self.folder.name, "editor")
+        editor.write_text("#!/bin/sh\nprintf '\\n# at home\\n' >>\"$1\"\n")
+        editor.chmod(0o755)
+        with taskmint.Client(self.address) as client:
+            task_id = client.tasks()[0].id
+        shown = self.command(
+            "play", task_id[:12], "--actor", "at home",
+            input=":edit toy/sums.py\n:edit toy/new.py\n:edit toy\ncat toy/new.py\n"
+                  "tail -n 1 toy/sums.py; exit 4\n:submit\n",
+            env={**os.environ, "VISUAL": "", "EDITOR": str(editor), "NO_COLOR": "1"})
+        self.assertIn("\n# at home\n[exit code 0]\n# at home\n[exit code 4]\nfail, score 0", shown)
+        self.assertIn("the server keeps the trajectory", shown)
+        kept = json.loads(subprocess.run(
+            [TASKMINT, "trajectory", "list", "--json", "--store", self.store], check=True,
+            capture_output=True, text=True).stdout)
+        kept = [row for row in kept if row["actor"] == "at home"]
+        self.assertEqual([(row["steps"], row["verdict"]) for row in kept], [(8, "fail")])
+        left = self.command("play", task_id, "--json-calls", code=1,
+                            input='{"tool": "bash", "arguments": {"command": "exit 7"}}\n')
+        self.assertEqual(json.loads(left)["observation"], "[exit code 7]\n")
+        self.command("play", "ffffffff", code=1)
 
     def test_a_repository_is_mined_on_the_server(self):
         mined = json.loads(self.command("synth", "code", "--repo", os.path.join(TOY_STORE, "toy"),
