@@ -102,6 +102,28 @@ TEST_F(CppSessionTest, ProgramsWithoutAFrameworkGetSentinelsThatAreProgramsOfThe
   EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
 }
 
+TEST_F(CppSessionTest, WhatCTestIsToldToRunBeforeAllTestsDoesNotKeepThemFromBeingListed) {
+  auto files = BoundsLibrary(kRightClamp);
+  files["CMakeLists.txt"] +=
+      "file(WRITE ${CMAKE_BINARY_DIR}/CTestCustom.cmake \"set(CTEST_CUSTOM_PRE_TEST /gone)\")\n";
+  EXPECT_THAT(StatusesOf(RunIn(*Open(TreeOf(files)), {})), Contains(Pair("plain", "passed")));
+}
+
+TEST_F(CppSessionTest, ProgramsThatCTestIsNotToldOfAreFoundByTheirSources) {
+  auto files = BoundsLibrary(kWrongClamp);
+  std::string& cmake = files["CMakeLists.txt"];
+  for (const char* line : {"enable_testing()\n", "add_test(NAME clamp COMMAND clamp_test)\n",
+                           "add_test(NAME plain COMMAND plain_test)\n"}) {
+    cmake.erase(cmake.find(line), std::string(line).size());
+  }
+  cmake += "add_executable(latest src/latest.cpp)\n";
+  files["src/latest.cpp"] = "int main() { return 1; }\n";
+  EXPECT_THAT(StatusesOf(RunIn(*Open(TreeOf(files)), {})),
+              UnorderedElementsAre(
+                  Pair("clamp_test/Clamp: low", "passed"), Pair("clamp_test/Clamp: high", "failed"),
+                  Pair("clamp_test/Clamp: within", "passed"), Pair("plain_test", "passed")));
+}
+
 TEST_F(CppSessionTest, WhatDoesNotCompileIsMissingAndTheRestRuns) {
   auto files = BoundsLibrary(kRightClamp);
   files["tests/plain_test.cpp"] = "int main() { return gone(); }\n";

@@ -60,7 +60,7 @@ def trust_of(check, exit_code, runners_code):
     if check.misreported:
         return FORGED, "the report is false: " + check.first
     if check.uncollected and exit_code != 0:
-        return NO_REPORT, "what the tests import could not be imported"
+        return NO_REPORT, "what the tests import or include could not be had"
     if exit_code == 0:
         return FORGED, "exit code 0, although a test that must fail was among the tests"
     if exit_code != 1 and (runners_code or not check.failing_reported):

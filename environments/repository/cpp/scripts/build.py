@@ -21,6 +21,8 @@ NO_OPTION = re.compile(r"FUZZ|PERF|BENCH|COVER|VALGRIND|INSTALL|CUDA|SANITI|ONLI
 OPTION = re.compile(r"\b(?:cmake_dependent_)?option\s*\(\s*([A-Za-z0-9_]+)", re.IGNORECASE)
 FILTERS = re.compile(r"--?(?:gtest_filter|gtest_also_run_disabled_tests|gtest_output|tc|test-case|"
                      r"test-suite|ts)=")
+TEST_SOURCE = re.compile(r"(?i:(?:^|/)(?:unit_?)?tests?(?:/|[_.-][^/]*$)|[_.-]tests?\.\w+$)|"
+                         r"Tests?\.\w+$")
 ERROR = re.compile(r"error|FAILED|undefined reference|cannot find|not found", re.IGNORECASE)
 LOG_BYTES_MAX = 96 << 10
 
@@ -150,6 +152,10 @@ class Build:
     # --- tests
 
     def shown_tests(self):
+        # What it asks to be run before and after all tests may not be built, and fails the listing.
+        for name in ("CTestCustom.cmake", "CTestCustom.ctest"):
+            if os.path.lexists(self.build + "/" + name):
+                os.unlink(self.build + "/" + name)
         code, text = self.run(["ctest", "--show-only=json-v1"] + self.request["ctest"], self.build,
                               True)
         return json.loads(text).get("tests", []) if code == 0 else []
@@ -196,7 +202,19 @@ class Build:
                           "skip": values.get("SKIP_RETURN_CODE"),
                           "timeout_s": values.get("TIMEOUT"),
                           "target": self.programs.get(program, {}).get("name")})
-        return self.joined(tests)
+        return self.joined(tests) if shown else self.untold_tests()
+
+    def untold_tests(self):
+        """Programs made of test files, where the CMake files tell CTest of no test at all."""
+        return [{"name": target["name"], "argv": [target["artifacts"][0]],
+                 "folder": os.path.dirname(target["artifacts"][0]), "variables": [],
+                 "will_fail": False, "pass": [], "fail": [], "skip": None, "timeout_s": None,
+                 "target": target["name"]}
+                for _, target in sorted(self.targets.items())
+                if target["type"] == "EXECUTABLE" and target["artifacts"] and
+                any(source.startswith(self.work + "/") and
+                    TEST_SOURCE.search(source[len(self.work) + 1:])
+                    for source in target["sources"])]
 
     def joined(self, tests):
         """One test for each program of which there is one for each of its cases."""
