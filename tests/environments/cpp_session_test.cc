@@ -102,6 +102,52 @@ TEST_F(CppSessionTest, ProgramsWithoutAFrameworkGetSentinelsThatAreProgramsOfThe
   EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
 }
 
+// Most programs hold the tests of many files: of those that are not run nothing is compiled.
+TEST_F(CppSessionTest, OfAProgramOfManyFilesOnlyThoseThatAreRunAreMade) {
+  auto files = BoundsLibrary(kRightClamp);
+  files["tests/main.cpp"] = "#define CATCH_CONFIG_MAIN\n#include \"catch.hpp\"\n";
+  const auto part = [](const std::string& name, const std::string& before = "") {
+    return "#include \"catch.hpp\"\n#include \"bounds/clamp.h\"\n" + before + "TEST_CASE(\"" +
+           name + "\") { CHECK(clamp(1, 2, 3) == 2); }\n";
+  };
+  files["tests/one.cpp"] = part("one");
+  files["tests/two.cpp"] = part("two", "int Three() { return 3; }\n");
+  files["tests/broken.cpp"] = part("broken", "int Gone() { return gone; }\n");
+  files["tests/needs_two.cpp"] =
+      part("needs two", "int Three();\nTEST_CASE(\"three\") { CHECK(Three() == 3); }\n");
+  files["CMakeLists.txt"] +=
+      "add_executable(many tests/main.cpp tests/one.cpp tests/two.cpp tests/broken.cpp "
+      "tests/needs_two.cpp)\ntarget_link_libraries(many bounds)\nadd_test(NAME many COMMAND "
+      "many)\n";
+  const FileTree tree = TreeOf(files);
+  const auto session = Open(tree);
+  TestRun run;
+  run.files = {"tests/one.cpp"};
+  Statuses expected = {{"many/one", "passed"}};
+  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 5)) {
+    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
+    expected.insert(file.expected.begin(), file.expected.end());
+  }
+  TestRunOutput output = RunIn(*session, run);
+  EXPECT_TRUE(output.built) << output.log;
+  EXPECT_EQ(StatusesOf(output), expected);
+  // What cannot be linked without the others is made whole.
+  run = {};
+  run.files = {"tests/needs_two.cpp"};
+  output = RunIn(*session, run);
+  EXPECT_FALSE(output.built);
+  EXPECT_THAT(output.log, HasSubstr("gone"));
+  EXPECT_THAT(StatusesOf(output),
+              UnorderedElementsAre(Pair("many/one", "passed"), Pair("many/two", "passed"),
+                                   Pair("many/three", "passed"), Pair("many/needs two", "passed")));
+  // In one session, after the whole.
+  run.files = {"tests/one.cpp", "tests/two.cpp"};
+  output = RunIn(*session, run);
+  EXPECT_TRUE(output.built) << output.log;
+  EXPECT_THAT(StatusesOf(output),
+              UnorderedElementsAre(Pair("many/one", "passed"), Pair("many/two", "passed")));
+}
+
 TEST_F(CppSessionTest, WhatCTestIsToldToRunBeforeAllTestsDoesNotKeepThemFromBeingListed) {
   auto files = BoundsLibrary(kRightClamp);
   files["CMakeLists.txt"] +=

@@ -9,6 +9,7 @@
   extern "C" const char taskmint_cpp_##name##_end[];
 
 TASKMINT_CPP_SCRIPT(build)
+TASKMINT_CPP_SCRIPT(listing)
 TASKMINT_CPP_SCRIPT(run)
 TASKMINT_CPP_SCRIPT(report)
 TASKMINT_CPP_SCRIPT(tokens)
@@ -23,6 +24,7 @@ std::string_view CppScript(std::string_view name) {
   return {taskmint_cpp_##stem##_begin,   \
           static_cast<size_t>(taskmint_cpp_##stem##_end - taskmint_cpp_##stem##_begin)}
   TASKMINT_RETURN_CPP_SCRIPT(build);
+  TASKMINT_RETURN_CPP_SCRIPT(listing);
   TASKMINT_RETURN_CPP_SCRIPT(run);
   TASKMINT_RETURN_CPP_SCRIPT(report);
   TASKMINT_RETURN_CPP_SCRIPT(tokens);

@@ -54,8 +54,13 @@ class Deadline {
 unsigned Compilers() { return std::clamp(std::thread::hardware_concurrency(), 1U, kCompilersMax); }
 
 std::string Program(std::string_view name) {
-  const std::string tokens(name == "build.py" ? CppScript("tokens.py") : "");
-  return tokens + "\n\n" + std::string(CppScript(name));
+  std::string program;
+  if (name == "build.py") {
+    for (const char* before : {"tokens.py", "listing.py"}) {
+      program.append(CppScript(before)).append("\n\n");
+    }
+  }
+  return program.append(CppScript(name));
 }
 
 json BuildRequest() {

@@ -1,6 +1,6 @@
 """Configures and builds one state of a repository, and says which tests there are.
 
-Stands behind tokens.py. Reads a JSON object on standard input and answers with one on standard
+Stands behind tokens.py and listing.py. Reads a JSON object on standard input and answers with one on standard
 output. Of the repository nothing runs here but what its own CMake files run; test programs are only
 linked.
 """
@@ -19,10 +19,6 @@ TEST_OPTION = re.compile(r"(?:^|_)(?:BUILD_?|ENABLE_?|WITH_?)*(?:UNIT_?|ALL_?)?"
 NO_OPTION = re.compile(r"FUZZ|PERF|BENCH|COVER|VALGRIND|INSTALL|CUDA|SANITI|ONLINE|NETWORK|PACKAGE|"
                        r"DOWNLOAD|EXAMPLE|LOCALE|MODULE|WINDOWS|MSVC", re.IGNORECASE)
 OPTION = re.compile(r"\b(?:cmake_dependent_)?option\s*\(\s*([A-Za-z0-9_]+)", re.IGNORECASE)
-FILTERS = re.compile(r"--?(?:gtest_filter|gtest_also_run_disabled_tests|gtest_output|tc|test-case|"
-                     r"test-suite|ts)=")
-TEST_SOURCE = re.compile(r"(?i:(?:^|/)(?:unit_?)?tests?(?:/|[_.-][^/]*$)|[_.-]tests?\.\w+$)|"
-                         r"Tests?\.\w+$")
 ERROR = re.compile(r"error|FAILED|undefined reference|cannot find|not found", re.IGNORECASE)
 LOG_BYTES_MAX = 96 << 10
 
@@ -53,7 +49,7 @@ def bundled_sources():
     return found
 
 
-class Build:
+class Build(TestListing):
     """One configuration of the sources, kept between the runs of a session."""
 
     def __init__(self, request):
@@ -61,6 +57,8 @@ class Build:
         self.work, self.build = request["work"], "/build"
         self.log = []
         self.unbuilt = []
+        self.left_out = {}  # target -> objects that take no part in its program
+        self.carriers = []  # programs that are to be made anew by the next build
         self.environment = dict(os.environ)
         self.place_launcher()
 
@@ -137,6 +135,10 @@ class Build:
                          if target["type"] == "EXECUTABLE" for path in target["artifacts"]}
         with open(self.build + "/compile_commands.json") as file:
             self.commands = json.load(file)
+        for one in self.commands:
+            if "output" not in one:  # older CMake
+                words = shlex.split(one["command"])
+                one["output"] = words[words.index("-o") + 1] if "-o" in words[:-1] else ""
 
     def sources_of(self, target):
         seen, todo, sources = set(), [target], set()
@@ -148,97 +150,6 @@ class Build:
             sources.update(one["sources"])
             todo += [self.by_id[need] for need in one["needs"] if need in self.by_id]
         return sources
-
-    # --- tests
-
-    def shown_tests(self):
-        # What it asks to be run before and after all tests may not be built, and fails the listing.
-        for name in ("CTestCustom.cmake", "CTestCustom.ctest"):
-            if os.path.lexists(self.build + "/" + name):
-                os.unlink(self.build + "/" + name)
-        code, text = self.run(["ctest", "--show-only=json-v1"] + self.request["ctest"], self.build,
-                              True)
-        return json.loads(text).get("tests", []) if code == 0 else []
-
-    def commands_of_absent(self):
-        """name -> command of tests, when every program is there: ctest leaves out the others'."""
-        placed = [path for path in self.programs if not os.path.exists(path)]
-        for path in placed:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w") as file:
-                file.write("#!/bin/sh\n")
-            os.chmod(path, 0o755)
-        try:
-            return {test["name"]: test["command"] for test in self.shown_tests()
-                    if test.get("command")}
-        finally:
-            for path in placed:
-                os.unlink(path)
-
-    def list_tests(self):
-        shown = self.shown_tests()
-        if not all(test.get("command") for test in shown):
-            known = self.commands_of_absent()
-            for test in shown:
-                if not test.get("command") and test["name"] in known:
-                    test["command"] = known[test["name"]]
-        tests = []
-        for test in shown:
-            values = {one["name"]: one["value"] for one in test.get("properties", [])}
-            name, command = test["name"], test.get("command") or []
-            if name.endswith("_NOT_BUILT"):  # what a discovery after the build would split up
-                target = self.targets.get(name[:-len("_NOT_BUILT")])
-                if target is not None and target["artifacts"]:
-                    name, command = target["name"], [target["artifacts"][0]]
-            if not command or values.get("DISABLED") in (True, "TRUE", "ON"):
-                continue
-            program = os.path.normpath(command[0])
-            tests.append({"name": name, "argv": [program] + command[1:],
-                          "folder": values.get("WORKING_DIRECTORY") or self.build,
-                          "variables": values.get("ENVIRONMENT") or [],
-                          "will_fail": values.get("WILL_FAIL") in (True, "TRUE", "ON"),
-                          "pass": values.get("PASS_REGULAR_EXPRESSION") or [],
-                          "fail": values.get("FAIL_REGULAR_EXPRESSION") or [],
-                          "skip": values.get("SKIP_RETURN_CODE"),
-                          "timeout_s": values.get("TIMEOUT"),
-                          "target": self.programs.get(program, {}).get("name")})
-        return self.joined(tests) if shown else self.untold_tests()
-
-    def untold_tests(self):
-        """Programs made of test files, where the CMake files tell CTest of no test at all."""
-        return [{"name": target["name"], "argv": [target["artifacts"][0]],
-                 "folder": os.path.dirname(target["artifacts"][0]), "variables": [],
-                 "will_fail": False, "pass": [], "fail": [], "skip": None, "timeout_s": None,
-                 "target": target["name"]}
-                for _, target in sorted(self.targets.items())
-                if target["type"] == "EXECUTABLE" and target["artifacts"] and
-                any(source.startswith(self.work + "/") and
-                    TEST_SOURCE.search(source[len(self.work) + 1:])
-                    for source in target["sources"])]
-
-    def joined(self, tests):
-        """One test for each program of which there is one for each of its cases."""
-        groups, result = {}, []
-        for test in tests:
-            plain = [word for word in test["argv"] if not FILTERS.match(word)]
-            if test["target"] is None or len(plain) == len(test["argv"]):
-                result.append(test)
-                continue
-            key = json.dumps([plain, test["variables"]])
-            if key not in groups:
-                groups[key] = dict(test, argv=plain)
-                result.append(groups[key])
-            else:
-                groups[key]["name"] = test["target"]
-        return result
-
-    def select(self, tests):
-        files = {os.path.join(self.work, path) for path in self.request["files"]}
-        if not files:
-            return tests
-        chosen = [test for test in tests if test["target"] is not None and
-                  files & self.sources_of(self.targets[test["target"]])]
-        return chosen or tests
 
     # --- building
 
@@ -258,18 +169,52 @@ class Build:
             names = sorted(self.shared_targets(tests))
         elif not all(test["target"] for test in tests):
             names = ["all"]
+        else:
+            self.leave_out_other_tests(names)
+            names = self.make_parts(names)
+        self.make(names)
+
+    def make(self, names):
         if not names:
-            return
+            return True
         code, text = self.run(["ninja", "-k", "0", "-j", str(self.request["jobs"])] + names,
                               self.build, True)
         if code:
-            self.unbuilt = re.findall(r"^FAILED: (\S+)", text, re.MULTILINE)
-            self.say(text)
+            self.unbuilt += re.findall(r"^FAILED: (\S+)", text, re.MULTILINE)
+        return code == 0
+
+    def leave_out_other_tests(self, names):
+        """Of the programs that hold the files that are run: the objects of other files of tests,
+        which take no part. Where all is run nothing is left out."""
+        files = {os.path.join(self.work, path) for path in self.request["files"]}
+        for name in names if files else []:
+            target = self.targets[name]
+            if not files & set(target["sources"]):
+                continue
+            others = {one["output"] for one in self.objects_of(target)
+                      if one["file"] not in files and is_test_file(one["file"], self.work)}
+            if others:
+                self.left_out[name] = others
+
+    def make_parts(self, names):
+        """Makes the programs of which something is left out; the names of those that remain. One
+        that cannot do without what is left out is made whole."""
+        for name in [name for name in names if name in self.left_out]:
+            target = self.targets[name]
+            needed = [self.by_id[need] for need in target["needs"] if need in self.by_id]
+            self.make([one["output"] for one in self.objects_of(target)
+                       if one["output"] not in self.left_out[name]] +
+                      [one["name"] for one in needed])
+            if self.link(target, [], target["artifacts"][0]):
+                self.carriers.append(target["artifacts"][0])
+            else:
+                del self.left_out[name]
+        return [name for name in names if name not in self.left_out]
 
     def objects_of(self, target):
         """Commands that make the objects of a target, as CMake writes them."""
         part = "/%s.dir/" % target["name"]
-        return [one for one in self.commands if part in "/" + one.get("output", "")]
+        return [one for one in self.commands if part in "/" + one["output"]]
 
     def link_words(self, program):
         """The words of the command that links a program, whose objects may be absent."""
@@ -290,8 +235,9 @@ class Build:
         words = self.link_words(program)
         if words is None:
             return False
+        left_out = self.left_out.get(target["name"], ())
         kept = [word for word in words if not word.endswith(".o") or
-                os.path.exists(os.path.join(self.build, word))]
+                (word not in left_out and os.path.exists(os.path.join(self.build, word)))]
         kept[kept.index("-o") + 1] = output
         first = next((at for at, word in enumerate(kept) if word.endswith(".o")), kept.index("-o"))
         kept[first:first] = added
@@ -377,7 +323,7 @@ class Build:
             place = os.path.join(os.path.dirname(model), os.path.basename(sentinel["path"]))
             entries = [one for one in self.commands if one["file"] == model]
             part = "/%s.dir/" % target["name"]
-            entry = next((one for one in entries if part in "/" + one.get("output", "")),
+            entry = next((one for one in entries if part in "/" + one["output"]),
                          entries[0])
             words = [place if word == model else word for word in shlex.split(entry["command"])]
             words[words.index("-o") + 1] = made
@@ -405,7 +351,6 @@ class Build:
     # --- the whole
 
     def go(self):
-        self.carriers = []
         if self.request["command"]:
             tests = [{"name": self.request["command"],
                       "argv": ["/bin/sh", "-c", self.request["command"]], "folder": self.work,
