@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "environments/repository/cpp/installation.h"
 #include "environments/repository/python/sources.h"
 #include "orchestrator/terminal.h"
 
@@ -21,6 +22,18 @@ Finding ExamineUv() {
   const auto uv = environments::FindUv();
   if (uv.ok()) return {"uv", true, *uv, ""};
   return {"uv", false, "not found", uv.status().message()};
+}
+
+Finding ExamineCompilers() {
+  const Status tools = environments::CheckCppTools();
+  Finding finding{"C and C++ tools", tools.ok(), "compilers, cmake, ctest, ninja, make", ""};
+  if (tools.ok()) {
+    finding.detail += environments::BaseHasCcache() ? ", ccache" : "; no ccache: slower";
+  } else {
+    finding.detail = "incomplete";
+    finding.mend = tools.message();
+  }
+  return finding;
 }
 
 // Proxy addresses may carry passwords: only whether they are set is said.
@@ -65,6 +78,7 @@ Finding ExamineStore(const std::string& folder) {
 std::vector<Finding> ExamineMachine(const std::string& store_folder) {
   std::vector<Finding> findings = sandbox::ExamineHost();
   findings.push_back(ExamineUv());
+  findings.push_back(ExamineCompilers());
   findings.push_back(ExamineNetwork());
   findings.push_back(ExamineStore(store_folder));
   return findings;

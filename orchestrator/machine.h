@@ -9,8 +9,8 @@
 
 namespace taskmint::orchestrator {
 
-// Isolation, git and python3 (sandbox::ExamineHost), uv, how the network is reached, whether the
-// store can be written.
+// Isolation, git and python3 (sandbox::ExamineHost), uv, compilers, how the network is reached,
+// whether the store can be written.
 std::vector<sandbox::Finding> ExamineMachine(const std::string& store_folder);
 
 }  // namespace taskmint::orchestrator
