@@ -103,7 +103,7 @@ class CppSession : public TestSession {
 
  private:
   Status PutTree() {
-    const Status status = sandbox_->Put(tree_, kSources, kSourceTime);
+    Status status = sandbox_->Put(tree_, kSources, kSourceTime);
     if (status.code() != Code::kResourceExhausted) return status;
     overfull_ = true;
     return OkStatus();
