@@ -185,7 +185,9 @@ std::string HarborDatasetHash(const HarborDataset& dataset) {
   std::string text = joined(std::move(tasks));
   if (!dataset.files.empty()) {
     std::vector<std::string> files;
-    for (const auto& [path, digest] : dataset.files) files.push_back(path + ":" + digest);
+    for (const auto& [path, digest] : dataset.files) {
+      files.emplace_back(path).append(":").append(digest);
+    }
     text += ";" + joined(std::move(files));
   }
   return Sha256Hex(text);

@@ -241,7 +241,8 @@ TEST_F(CommandLineTest, DoctorAnswersInJson) {
     }
   }
   EXPECT_EQ(names.size(), json.size()) << "each thing once";
-  for (const char* name : {"uv", "git", "python3", "C and C++ tools", "store", "network settings"}) {
+  for (const char* name :
+       {"uv", "git", "python3", "C and C++ tools", "store", "network settings"}) {
     EXPECT_EQ(names.count(name), 1U) << name;
   }
   EXPECT_EQ(outcome.code, sound ? 0 : 1);

@@ -224,8 +224,8 @@ class Attacks {
     std::string rest = header_;
     while (true) {
       for (const char* root : {"/usr/include/", "/usr/local/include/"}) {
-        begin += (begin.empty() ? "#if" : "#elif") + std::string(" __has_include(\"") + root +
-                 rest + "\")\n#include \"" + root + rest + "\"\n";
+        begin.append(begin.empty() ? "#if" : "#elif").append(" __has_include(\"").append(root);
+        begin.append(rest).append("\")\n#include \"").append(root).append(rest).append("\"\n");
       }
       const size_t slash = rest.find('/');
       if (slash == std::string::npos) break;

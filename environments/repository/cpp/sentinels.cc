@@ -80,9 +80,7 @@ class SentinelWriter {
       }
       const std::string name = Word() + Word() + Word() + Number();
       const std::string id = form_ == "gtest" ? suite + "." + name : CaseName();
-      text += form_ == "gtest" ? "TEST(" + suite + ", " + name + ") {\n"
-                               : "TEST_CASE(\"" + id + "\", \"[" + LowerCase(Word()) + "]\") {\n";
-      if (form_ == "doctest") text = text.substr(0, text.rfind(", \"[")) + ") {\n";
+      text += HeadOf(suite, name, id);
       text += Body(outcome) + "}\n\n";
       cases.push_back(id);
       Expect(file, class_name, id, outcome);
@@ -98,6 +96,13 @@ class SentinelWriter {
  private:
   const std::string& Word() { return words_[random_.Below(words_.size())]; }
   std::string Number() { return std::to_string(2 + random_.Below(9'000)); }
+
+  // The line that begins a test.
+  std::string HeadOf(const std::string& suite, const std::string& name, const std::string& id) {
+    if (form_ == "gtest") return "TEST(" + suite + ", " + name + ") {\n";
+    const std::string tag = form_ == "doctest" ? "" : ", \"[" + LowerCase(Word()) + "]\"";
+    return "TEST_CASE(\"" + id + "\"" + tag + ") {\n";
+  }
 
   // "Order: nested copy 7", as a sentence; words stay apart as they do in names of tests.
   std::string CaseName() {

@@ -1,8 +1,8 @@
 """Configures and builds one state of a repository, and says which tests there are.
 
-Stands behind tokens.py and listing.py. Reads a JSON object on standard input and answers with one on standard
-output. Of the repository nothing runs here but what its own CMake files run; test programs are only
-linked.
+Stands behind tokens.py and listing.py. Reads a JSON object on standard input and answers with one
+on standard output. Of the repository nothing runs here but what its own CMake files run; test
+programs are only linked.
 """
 import hashlib
 import json
