@@ -128,6 +128,14 @@ bool RemoveGroup(const std::string& folder) {
   return false;
 }
 
+// bubblewrap that is killed while it begins leaves a child that waits for it for ever.
+void KillAllIn(const std::string& folder) {
+  std::istringstream lines(ReadFile(folder + "/cgroup.procs"));
+  for (pid_t pid = 0; lines >> pid;) {
+    if (pid > 0) ::kill(pid, SIGKILL);
+  }
+}
+
 // Groups are named taskmint-PID-N: those of dead processes are left over from a kill -9.
 void Sweep(const std::string& folder) {
   DIR* stream = ::opendir(folder.c_str());
@@ -137,7 +145,9 @@ void Sweep(const std::string& folder) {
     if (!name.starts_with(kPrefix)) continue;
     const pid_t pid = std::atoi(entry->d_name + kPrefix.size());
     if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH) {
-      ::rmdir((folder + "/" + entry->d_name).c_str());
+      const std::string group = folder + "/" + entry->d_name;
+      KillAllIn(group);
+      RemoveGroup(group);
     }
   }
   ::closedir(stream);

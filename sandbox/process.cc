@@ -130,7 +130,9 @@ ChildProcess::~ChildProcess() {
 }
 
 void ChildProcess::Kill() {
-  if (pid_ > 0) ::kill(pid_, SIGKILL);
+  if (pid_ <= 0) return;
+  ::kill(-pid_, SIGKILL);  // nothing where it leads no group
+  ::kill(pid_, SIGKILL);
 }
 
 bool ChildProcess::Wait(int64_t wall_ms) {

@@ -23,7 +23,7 @@ class ChildProcess {
   ~ChildProcess();
 
   pid_t pid() const { return pid_; }
-  // SIGKILL. Nothing when it was reaped already.
+  // SIGKILL, also for its process group where it leads one. Nothing when it was reaped already.
   void Kill();
   // Waits at most `wall_ms` milliseconds for the end and reaps; false when it still runs.
   bool Wait(int64_t wall_ms);

@@ -36,6 +36,10 @@ grpc::Status EpisodeServer::CallTool(grpc::ServerContext* context,
   const auto step = desk_.CallTool(request->episode_id(), request->tool(),
                                    request->arguments_json(), call.stop());
   if (!step.ok()) return call.End(step.status());
+  // What was cut off because this server ends is no observation of the agent's doing.
+  if (call.stop().stop_requested()) {
+    return {grpc::StatusCode::CANCELLED, "the call was stopped before its end"};
+  }
   if (IsUtf8(step->observation())) {
     response->set_observation(step->observation());
   } else {

@@ -87,9 +87,10 @@ std::string Today() {
   return text;
 }
 
-std::string JoinedBySpaces(const std::vector<std::string>& values, size_t from) {
+// uv separates indexes by spaces, and folders of wheels by commas.
+std::string Joined(const std::vector<std::string>& values, size_t from, const char* separator) {
   std::string text;
-  for (size_t i = from; i < values.size(); ++i) text += (i > from ? " " : "") + values[i];
+  for (size_t i = from; i < values.size(); ++i) text += (i > from ? separator : "") + values[i];
   return text;
 }
 
@@ -135,10 +136,10 @@ Result<std::unique_ptr<BuildSandbox>> BuildSandbox::Open(const DriverContext& co
   if (options.index_variables && !urls.empty()) {
     const size_t extra = made->sources_.has_default_index ? 1 : 0;
     if (extra == 1) spec.variables["UV_DEFAULT_INDEX"] = urls[0];
-    if (urls.size() > extra) spec.variables["UV_INDEX"] = JoinedBySpaces(urls, extra);
+    if (urls.size() > extra) spec.variables["UV_INDEX"] = Joined(urls, extra, " ");
   }
   if (!made->sources_.find_links.empty()) {
-    spec.variables["UV_FIND_LINKS"] = JoinedBySpaces(made->sources_.find_links, 0);
+    spec.variables["UV_FIND_LINKS"] = Joined(made->sources_.find_links, 0, ",");
   }
   TASKMINT_ASSIGN_OR_RETURN(made->sandbox_, context.sandboxes.Open(spec, stop));
   FileTree scripts;
