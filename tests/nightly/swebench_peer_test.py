@@ -12,7 +12,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tarfile
 import tempfile
 import unittest
 
@@ -57,8 +56,7 @@ class Container:
                 self.variables[name] = shlex.split(value)[0]
             elif word == "ADD":
                 archive, path = rest.split()
-                with tarfile.open(task / archive) as file:
-                    file.extractall(self.place(path), filter="fully_trusted")
+                subprocess.run(["tar", "-xzf", task / archive, "-C", self.place(path)], check=True)
             elif word == "RUN" and not rest.startswith("apt-get"):
                 self.steps.append(rest)
             elif word == "WORKDIR":
