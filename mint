@@ -18,7 +18,7 @@ build_packages="g++ cmake ninja-build pkg-config git ca-certificates protobuf-co
 run_packages="bubblewrap python3 python3-venv g++ cmake ninja-build make ccache"
 # ... and what only the tests need.
 test_packages="libgtest-dev libgmock-dev clang"
-nightly_packages="clang-tidy"
+nightly_packages="clang-tidy golang-go"
 
 usage() {
   cat <<'END'

@@ -20,6 +20,12 @@ std::string YamlText(const json& object) {
   return text;
 }
 
+// SWE-bench cuts its rows apart by str.splitlines, for which U+0085, U+2028 and U+2029 end a line:
+// none of them may stand in a row as it is.
+std::string AsciiJson(const json& object) {
+  return object.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
+}
+
 std::string Base64(std::string_view bytes) {
   constexpr std::string_view kDigits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -190,7 +196,7 @@ Result<SwebenchTask> MakeSwebenchTask(const ExportedTask& task,
   row["eval_script"] = script;
   row["FAIL_TO_PASS"] = DumpJson(lists.fail_to_pass);
   row["PASS_TO_PASS"] = DumpJson(lists.pass_to_pass);
-  made.row = DumpJson(row) + "\n";
+  made.row = AsciiJson(row) + "\n";
   return made;
 }
 

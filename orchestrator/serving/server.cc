@@ -11,6 +11,7 @@
 
 #include "orchestrator/serving/call.h"
 #include "orchestrator/serving/episode_service.h"
+#include "orchestrator/serving/health_descriptor.h"
 #include "orchestrator/serving/job_service.h"
 #include "orchestrator/serving/served_tasks.h"
 #include "orchestrator/serving/task_service.h"
@@ -58,6 +59,7 @@ class GrpcServer final : public Server {
   ~GrpcServer() override { Stop(kStopMs); }
 
   Status Listen() {
+    DescribeHealthService();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;

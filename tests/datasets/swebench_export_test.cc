@@ -54,6 +54,20 @@ TEST(SwebenchExportTest, ARowHasEveryKeyAndListsAsStrings) {
   EXPECT_EQ(row["patch"], task.gold_patch);
 }
 
+// Python's str.splitlines, by which SWE-bench reads rows, ends lines at more than "\n".
+TEST(SwebenchExportTest, ARowIsOneLineWhateverIsInIt) {
+  ExportedTask task = SampleTask(1);
+  task.gold_patch +=
+      "+a\xc2\x85"
+      "b\xe2\x80\xa8"
+      "c\xe2\x80\xa9"
+      "d\x0b\x0c\x1c\x1d\x1e\r\xf0\x9f\x98\x80\n";
+  const std::string row = Made(task).row;
+  for (const char c : row.substr(0, row.size() - 1)) ASSERT_TRUE(c >= ' ' && c < 0x7f) << row;
+  EXPECT_EQ(row.back(), '\n');
+  EXPECT_EQ(ParseJson(row).value()["patch"], task.gold_patch);
+}
+
 TEST(SwebenchExportTest, TheFolderSaysTheSame) {
   const SwebenchTask task = Made(SampleTask(1));
   const json row = ParseJson(task.row).value();
