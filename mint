@@ -15,7 +15,7 @@ build_packages="g++ cmake ninja-build pkg-config git ca-certificates protobuf-co
   nlohmann-json3-dev libspdlog-dev libcli11-dev libexpat1-dev libseccomp-dev
   libtomlplusplus-dev libzstd-dev libarchive-dev libssl-dev libre2-dev mold"
 # ... what a task's environment is made with ...
-run_packages="bubblewrap python3 python3-venv g++ cmake ninja-build make ccache"
+run_packages="bubblewrap python3 python3-venv g++ cmake ninja-build make ccache patch"
 # ... and what only the tests need.
 test_packages="libgtest-dev libgmock-dev clang"
 nightly_packages="clang-tidy golang-go"
