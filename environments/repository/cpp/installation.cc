@@ -57,7 +57,8 @@ Result<EnvironmentRecipe> ResolveCpp(const DriverContext& context, const FileTre
                              : "the compilers of the base, without CMake\n";
   recipe.recipe = cmake ? "cmake" : "command";
   if (cmake && tree.Contains(".gitmodules")) {
-    recipe.notes.emplace_back("submodules are not part of the tree: what they would bring is missing");
+    recipe.notes.emplace_back(
+        "submodules are not part of the tree: what they would bring is missing");
   }
   return recipe;
 }
