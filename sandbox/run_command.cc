@@ -253,6 +253,7 @@ Result<WireWriter> ProcessFrame(Op op, const Session& session, const Command& co
   std::map<std::string, std::string> variables = session.variables;
   for (const auto& [name, value] : command.variables) variables[name] = value;
   std::vector<std::string> environment;
+  environment.reserve(variables.size());
   for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
   for (const std::vector<std::string>* strings : {&command.argv, &std::as_const(environment)}) {
     for (const std::string& text : *strings) {
