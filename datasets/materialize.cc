@@ -144,7 +144,7 @@ class TreeWriter {
     const int number =
         open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (number < 0) return OsError(errno, "write", path);
-    const Status status = Fill(number, bytes, executable ? 0755 : 0644, path);
+    Status status = Fill(number, bytes, executable ? 0755 : 0644, path);
     close(number);
     return status;
   }

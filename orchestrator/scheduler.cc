@@ -246,7 +246,7 @@ class Scheduler {
   // `outcome.failure` is why the stage could not judge.
   Status Failed(Held& held, StageOutcome outcome, int64_t wall_ms) {
     const ClaimedJob& claimed = held.claimed;
-    const Status status = outcome.failure;
+    Status status = outcome.failure;
     // A child may die of the terminal's Ctrl-C a moment before this process hears of it.
     if (status.transient()) Pause(200, stop_.get_token());
     if (stop_.stop_requested() || status.code() == Code::kCancelled) {

@@ -51,7 +51,7 @@ std::string HeadContent(const FileTree& files) {
   static const RE2 kDetached("[0-9a-f]{40}\n?");
   static const RE2 kSymbolic("ref: (refs/heads/\\S+)\n?");
   const FileEntry* head = files.Find("HEAD");
-  const std::string content = head == nullptr ? "" : *head->content;
+  std::string content = head == nullptr ? "" : *head->content;
   if (RE2::FullMatch(content, kDetached)) return content;
   const std::set<std::string> branches = Branches(files);
   std::string target;

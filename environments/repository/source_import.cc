@@ -105,7 +105,7 @@ Status ImportUrl(sandbox::SandboxHost& host, const std::string& url, const std::
 Status ImportBundle(sandbox::SandboxHost& host, const std::string& source,
                     const std::string& folder, ImportedSource& imported, std::stop_token stop) {
   imported.name = LastComponent(source);
-  const std::string name = MarkOfBundle(source) + ".git";
+  std::string name = MarkOfBundle(source) + ".git";
   imported.repository_path = folder + "/" + name;
   std::error_code ignored;
   if (fs::is_directory(imported.repository_path, ignored)) return OkStatus();

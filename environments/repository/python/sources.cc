@@ -157,7 +157,7 @@ class Reader {
     std::error_code error;
     const fs::path real = fs::canonical(path, error);
     if (error || !fs::is_directory(real, error)) return {};
-    const std::string inside = "/index/" + std::to_string(sources_.mounts.size());
+    std::string inside = "/index/" + std::to_string(sources_.mounts.size());
     sources_.mounts.push_back({real.string(), inside, false});
     return inside;
   }
