@@ -254,7 +254,9 @@ Result<WireWriter> ProcessFrame(Op op, const Session& session, const Command& co
   for (const auto& [name, value] : command.variables) variables[name] = value;
   std::vector<std::string> environment;
   environment.reserve(variables.size());
-  for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
+  for (const auto& [name, value] : variables) {
+    environment.emplace_back(name).append("=").append(value);
+  }
   for (const std::vector<std::string>* strings : {&command.argv, &std::as_const(environment)}) {
     for (const std::string& text : *strings) {
       if (text.find('\0') != std::string::npos) return bad("a zero byte in a command");

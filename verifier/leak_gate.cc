@@ -76,12 +76,15 @@ struct Comparer {
 };
 
 std::string CheckTree(const std::string& where, const FileTree& tree, Comparer& comparer) {
+  const auto holds = [&where](const char* what, const std::string& path) {
+    return where + " holds " + what + ": " + path;
+  };
   for (const auto& [path, entry] : tree.files()) {
     if (path.starts_with(".git/") || path.find("/.git/") != std::string::npos || path == ".git") {
-      return where + " holds git objects: " + path;
+      return holds("git objects", path);
     }
     if (entry.kind == FileEntry::Kind::kSymlink || !comparer.answer.MatchesName(path)) continue;
-    if (comparer.Leaks(*entry.content)) return where + " holds the fixed code: " + path;
+    if (comparer.Leaks(*entry.content)) return holds("the fixed code", path);
   }
   return "";
 }

@@ -39,14 +39,14 @@ Status StatusFromSqlite(sqlite3* database, int code, const std::string& path) {
   const auto make = [](Code status_code, const std::string& message) {
     return Status(status_code, Boundary::kStore, message);
   };
-  const Status full =
+  Status full =
       make(Code::kResourceExhausted, what +
                                          "; the disk, a quota or a file size limit is exhausted: "
                                          "free some space there, then run the same command again");
-  const Status denied = make(Code::kPermissionDenied,
-                             what +
-                                 "; give this user the right to write there, or name another "
-                                 "store with --store");
+  Status denied = make(Code::kPermissionDenied,
+                       what +
+                           "; give this user the right to write there, or name another "
+                           "store with --store");
   switch (code & 0xff) {
     case SQLITE_FULL:
       return full;

@@ -97,7 +97,8 @@ std::map<std::string, std::string> PassingTests(const std::vector<std::string>& 
       const std::string indent = owner.empty() ? "" : "    ";
       if (!owner.empty()) text += "class " + owner.substr(0, owner.find("::")) + ":\n";
       for (const std::string& name : names) {
-        text += indent + "def " + name + "(*_):\n" + indent + "    assert True\n\n";
+        text.append(indent).append("def ").append(name).append("(*_):\n");
+        text.append(indent).append("    assert True\n\n");
       }
     }
   }

@@ -115,6 +115,11 @@ std::vector<std::string> NotesOf(const json& answer) {
   return notes;
 }
 
+// Where the build's sandbox puts a file that it fetched.
+std::string FetchedPath(const std::string& digest, const std::string& name) {
+  return "/work/" + digest + "/" + name;
+}
+
 // Brings the recipe's files into the cache, each checked by its digest here, on the host.
 Status FetchFiles(const DriverContext& context, const v1::RepositorySettings& settings,
                   const json& files, std::stop_token stop) {
@@ -131,9 +136,8 @@ Status FetchFiles(const DriverContext& context, const v1::RepositorySettings& se
   for (const json& file : missing) {
     const std::string digest = file["sha256"].get<std::string>();
     const std::string name = file["file"].get<std::string>();
-    TASKMINT_ASSIGN_OR_RETURN(
-        const std::string content,
-        place->sandbox().Get("/work/" + digest + "/" + name, int64_t{1} << 30));
+    TASKMINT_ASSIGN_OR_RETURN(const std::string content,
+                              place->sandbox().Get(FetchedPath(digest, name), int64_t{1} << 30));
     if (Sha256Hex(content) != digest) {
       return Status(Code::kDataLoss, Boundary::kEnvironment,
                     "the index served another file than it announced: " + Printable(name));
@@ -153,12 +157,17 @@ std::string FoundOutPath(const DriverContext& context) {
   return context.cache_path + "/python/starts/" + scope.Hex();
 }
 
+// The file that says whether the set of packages with this key starts.
+std::string StartsPath(const std::string& folder, const std::string& key) {
+  return folder + "/" + key;
+}
+
 Status KeepWhatWasFound(const std::string& folder, const json& answer) {
   if (!answer.contains("tried") || !answer["tried"].is_object()) return OkStatus();
   size_t kept = 0;
   for (const auto& [key, starts] : answer["tried"].items()) {
     if (!IsDigest(key) || !starts.is_boolean() || ++kept > kTriedMax) continue;
-    TASKMINT_RETURN_IF_ERROR(WriteWhole(folder + "/" + key, starts.get<bool>() ? "1" : "0"));
+    TASKMINT_RETURN_IF_ERROR(WriteWhole(StartsPath(folder, key), starts.get<bool>() ? "1" : "0"));
   }
   return OkStatus();
 }

@@ -272,8 +272,11 @@ std::string DrawPath(const std::string& model, const Vocabulary& vocabulary,
   const bool suffix = model.ends_with("_test.py");
   const auto word = [&] { return vocabulary.words[random.Below(vocabulary.words.size())]; };
   while (true) {
-    const std::string stem = word() + "_" + word() + (random.Below(2) == 0 ? "_" + word() : "");
-    std::string path = folder + (suffix ? stem + "_test.py" : "test_" + stem + ".py");
+    std::string stem = word();
+    stem.append("_").append(word());
+    if (random.Below(2) == 0) stem.append("_").append(word());
+    std::string path = folder;
+    path.append(suffix ? "" : "test_").append(stem).append(suffix ? "_test.py" : ".py");
     if (!overlay.Contains(path) && !taken.contains(path)) return path;
   }
 }
