@@ -72,7 +72,14 @@ class EpisodeTest : public testing::Test {
     if (!graded.ok()) ADD_FAILURE() << graded.status().ToString();
     return graded.ok() ? *graded : v1::Trajectory();
   }
-  // Until a call of the episode runs.
+  // A command that does not end of itself. A look of AwaitRunning may be in its way.
+  Result<v1::Step> Sleep(const std::string& id, const std::stop_token& stop = {}) {
+    while (true) {
+      auto step = Bash(id, "sleep 100", stop);
+      if (step.status().code() != Code::kAborted) return step;
+    }
+  }
+  // Until a call of the episode runs: one that is in Sleep().
   void AwaitRunning(const std::string& id) {
     while (Desk().CallTool(id, "none", "{}", {}).status().code() != Code::kAborted) {
       std::this_thread::sleep_for(milliseconds(10));
@@ -186,7 +193,7 @@ TEST_F(EpisodeTest, AFullTrajectoryTakesNoMoreCalls) {
 TEST_F(EpisodeTest, OfTwoCallsAtOnceTheSecondIsAborted) {
   const std::string id = Open();
   std::stop_source stop;
-  std::jthread first([&] { EXPECT_TRUE(Bash(id, "sleep 100", stop.get_token()).ok()); });
+  std::jthread first([&] { EXPECT_TRUE(Sleep(id, stop.get_token()).ok()); });
   AwaitRunning(id);
   EXPECT_EQ(Bash(id, "true").status().code(), Code::kAborted);
   EXPECT_EQ(Desk().Grade(id, {}).status().code(), Code::kAborted);
@@ -256,7 +263,7 @@ TEST_F(EpisodeTest, NoEpisodeOutlivesItsTimeWhateverItDoes) {
   limits_.lifetime_ms_max = 60'000;
   limits_.idle_ms_max = 100'000;
   const std::string id = Open(1'000'000);
-  std::jthread call([&] { EXPECT_EQ(Bash(id, "sleep 100").status().code(), Code::kCancelled); });
+  std::jthread call([&] { EXPECT_EQ(Sleep(id).status().code(), Code::kCancelled); });
   AwaitRunning(id);
   clock_.AdvanceMs(60'000);
   call.join();
@@ -265,7 +272,7 @@ TEST_F(EpisodeTest, NoEpisodeOutlivesItsTimeWhateverItDoes) {
 
 TEST_F(EpisodeTest, CloseEndsARunningCall) {
   const std::string id = Open();
-  std::jthread call([&] { EXPECT_EQ(Bash(id, "sleep 100").status().code(), Code::kCancelled); });
+  std::jthread call([&] { EXPECT_EQ(Sleep(id).status().code(), Code::kCancelled); });
   AwaitRunning(id);
   std::jthread twin([&] { static_cast<void>(Desk().Close(id)); });
   static_cast<void>(Desk().Close(id));
@@ -284,7 +291,7 @@ TEST_F(EpisodeTest, BeyondTheLimitsIsSaidWithWhatToDo) {
   EXPECT_EQ(third.code(), Code::kResourceExhausted);
   EXPECT_THAT(third.message(), HasSubstr("2 episodes are open, which is the limit: close"));
   std::stop_source stop;
-  std::jthread first([&] { EXPECT_TRUE(Bash(ids[0], "sleep 100", stop.get_token()).ok()); });
+  std::jthread first([&] { EXPECT_TRUE(Sleep(ids[0], stop.get_token()).ok()); });
   AwaitRunning(ids[0]);
   const Status busy = Bash(ids[1], "true").status();
   EXPECT_EQ(busy.code(), Code::kResourceExhausted);
@@ -298,6 +305,7 @@ TEST_F(EpisodeTest, BeyondTheLimitsIsSaidWithWhatToDo) {
 
 TEST_F(EpisodeTest, ManyEpisodesAreSideBySideAndApart) {
   limits_.calls_max = 4;
+  Desk();  // made before the players are: by one thread
   std::vector<std::jthread> players;
   for (int i = 0; i < 8; ++i) {
     players.emplace_back([&, i] {
@@ -321,10 +329,7 @@ TEST_F(EpisodeTest, ManyEpisodesAreSideBySideAndApart) {
 TEST_F(EpisodeTest, TheDeskEndsWithEverythingOnIt) {
   const std::string id = Open();
   Open();
-  std::jthread call([&] {
-    EXPECT_EQ(Desk().CallTool(id, "bash", "{\"command\":\"sleep 100\"}", {}).status().code(),
-              Code::kCancelled);
-  });
+  std::jthread call([&] { EXPECT_EQ(Sleep(id).status().code(), Code::kCancelled); });
   AwaitRunning(id);
   desk_.reset();
   call.join();
