@@ -109,6 +109,7 @@ Result<std::unique_ptr<BuildSandbox>> BuildSandbox::Open(const DriverContext& co
   const char* home = std::getenv("HOME");
   made->sources_ = ReadPackageSources(PackageVariables(), home != nullptr ? home : "/");
   sandbox::SandboxSpec spec;
+  spec.work_path = kBuildWork;
   spec.mounts = options.mounts;
   spec.mounts.push_back({uv, kUvInside, false});
   for (const sandbox::Mount& mount : made->sources_.mounts) spec.mounts.push_back(mount);
@@ -210,7 +211,7 @@ Result<json> BuildSandbox::RunScript(std::string_view name,
   }
   request["find_links"] = looks_up ? json(sources_.find_links) : json::array();
   request["hosts"] = hosts_;
-  request["tree"] = "/work";
+  request["tree"] = kBuildWork;
   request["tools_date"] = kToolsDate;
   request["today"] = Today();
   sandbox::Command command;

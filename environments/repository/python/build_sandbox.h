@@ -16,6 +16,8 @@ namespace taskmint::environments {
 
 // Our scripts inside.
 inline constexpr char kScriptFolder[] = "/tmp/taskmint";
+// The work folder inside.
+inline constexpr char kBuildWork[] = "/work";
 
 // What a failure to start that interpreter means to a person.
 Status WithoutPython(const Status& status);

@@ -117,7 +117,7 @@ std::vector<std::string> NotesOf(const json& answer) {
 
 // Where the build's sandbox puts a file that it fetched.
 std::string FetchedPath(const std::string& digest, const std::string& name) {
-  return "/work/" + digest + "/" + name;
+  return std::string(kBuildWork) + "/" + digest + "/" + name;
 }
 
 // Brings the recipe's files into the cache, each checked by its digest here, on the host.
@@ -157,17 +157,13 @@ std::string FoundOutPath(const DriverContext& context) {
   return context.cache_path + "/python/starts/" + scope.Hex();
 }
 
-// The file that says whether the set of packages with this key starts.
-std::string StartsPath(const std::string& folder, const std::string& key) {
-  return folder + "/" + key;
-}
-
 Status KeepWhatWasFound(const std::string& folder, const json& answer) {
   if (!answer.contains("tried") || !answer["tried"].is_object()) return OkStatus();
   size_t kept = 0;
   for (const auto& [key, starts] : answer["tried"].items()) {
     if (!IsDigest(key) || !starts.is_boolean() || ++kept > kTriedMax) continue;
-    TASKMINT_RETURN_IF_ERROR(WriteWhole(StartsPath(folder, key), starts.get<bool>() ? "1" : "0"));
+    TASKMINT_RETURN_IF_ERROR(
+        WriteWhole((fs::path(folder) / key).string(), starts.get<bool>() ? "1" : "0"));
   }
   return OkStatus();
 }
@@ -188,7 +184,7 @@ Result<EnvironmentRecipe> ResolvePython(const DriverContext& context, const File
   options.index_variables = true;
   options.mounts.push_back({memo, "/memo", false});
   TASKMINT_ASSIGN_OR_RETURN(auto place, BuildSandbox::Open(context, settings, options, stop));
-  TASKMINT_RETURN_IF_ERROR(place->sandbox().Put(tree, "/work", 1));
+  TASKMINT_RETURN_IF_ERROR(place->sandbox().Put(tree, kBuildWork, 1));
   const std::string date = DateAfter(commit_time_s);
   json request = {{"date", date}, {"memo", "/memo"}, {"plan", plan}};
   request["packages"] = json::array();
@@ -234,7 +230,7 @@ Result<std::vector<BuiltLayer>> BuildPython(const DriverContext& context,
   }
   options.index_variables = options.network;
   TASKMINT_ASSIGN_OR_RETURN(auto place, BuildSandbox::Open(context, settings, options, stop));
-  TASKMINT_RETURN_IF_ERROR(place->sandbox().Put(tree, "/work", 315'532'800));
+  TASKMINT_RETURN_IF_ERROR(place->sandbox().Put(tree, kBuildWork, 315'532'800));
   const json request = {{"recipe", made}, {"setup_script", settings.setup_script()}};
   TASKMINT_ASSIGN_OR_RETURN(const json answer, place->RunScript("build.py", {}, request, stop));
   TASKMINT_RETURN_IF_ERROR(place->sandbox().KillAll());
