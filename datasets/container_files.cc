@@ -59,10 +59,10 @@ std::string DockerfileText(const v1::RepositoryEnvironment& environment,
       {"VIRTUAL_ENV", "/venv"}};
   for (const auto& [name, value] : environment.variables()) variables[name] = value;
   for (const auto& [name, value] : variables) {
-    text += "ENV " + name + "=" + EnvironmentQuoted(value) + "\n";
+    text.append("ENV ").append(name).append("=").append(EnvironmentQuoted(value)).append("\n");
   }
   for (const auto& [archive, folder] : plan.archives) {
-    text += "ADD " + archive + " " + folder + "/\n";
+    text.append("ADD ").append(archive).append(" ").append(folder).append("/\n");
   }
   for (const std::string& step : plan.steps) text += step + "\n";
   return text + "WORKDIR " + environment.work_path() + "\n";

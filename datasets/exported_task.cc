@@ -41,7 +41,7 @@ bool IsIgnored(std::string_view path) {
 std::string HashOver(const FileDigests& digests, bool (*counts)(std::string_view)) {
   std::string text;
   for (const auto& [path, digest] : digests) {
-    if (counts(path)) text += path + '\0' + digest + '\n';
+    if (counts(path)) text.append(path).append(1, '\0').append(digest).append(1, '\n');
   }
   return Sha256Hex(text);
 }

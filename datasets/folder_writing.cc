@@ -47,6 +47,8 @@ Status MakeFolder(const std::string& path) {
   return OkStatus();
 }
 
+std::string Below(const std::string& root, const std::string& path) { return root + "/" + path; }
+
 // The folders above `path` that are not made yet.
 Status MakeFoldersAbove(const std::string& root, const std::string& path,
                         std::set<std::string>& made) {
@@ -54,7 +56,7 @@ Status MakeFoldersAbove(const std::string& root, const std::string& path,
        slash = path.find('/', slash + 1)) {
     const std::string folder = path.substr(0, slash);
     if (!made.insert(folder).second) continue;
-    TASKMINT_RETURN_IF_ERROR(MakeFolder(root + "/" + folder));
+    TASKMINT_RETURN_IF_ERROR(MakeFolder(Below(root, folder)));
   }
   return OkStatus();
 }
@@ -72,7 +74,7 @@ Status FillFolder(const TaskFolder& folder, const std::string& root) {
   std::set<std::string> made;
   for (const auto& [path, entry] : folder.files.files()) {
     TASKMINT_RETURN_IF_ERROR(MakeFoldersAbove(root, path, made));
-    const std::string whole = root + "/" + path;
+    const std::string whole = Below(root, path);
     if (entry.kind == FileEntry::Kind::kSymlink) {
       if (symlink(entry.content->c_str(), whole.c_str()) != 0) return OsError(errno, "make", whole);
       continue;
@@ -82,7 +84,7 @@ Status FillFolder(const TaskFolder& folder, const std::string& root) {
   }
   for (const auto& [path, layer] : folder.layers) {
     TASKMINT_RETURN_IF_ERROR(MakeFoldersAbove(root, path, made));
-    TASKMINT_RETURN_IF_ERROR(LinkOrCopy(layer.host_path, root + "/" + path));
+    TASKMINT_RETURN_IF_ERROR(LinkOrCopy(layer.host_path, Below(root, path)));
   }
   return OkStatus();
 }

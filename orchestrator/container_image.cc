@@ -167,8 +167,9 @@ class ContainerImage::Maker {
     }
     FileTree tree;
     for (const std::string& path : paths) {
-      TASKMINT_ASSIGN_OR_RETURN(FileEntry entry,
-                                ReadFile(source.empty() ? path : source + "/" + path));
+      TASKMINT_ASSIGN_OR_RETURN(
+          FileEntry entry,
+          ReadFile(source.empty() ? path : (std::filesystem::path(source) / path).string()));
       TASKMINT_RETURN_IF_ERROR(tree.Set(path, std::move(entry)));
     }
     return Put(place, std::move(tree));
@@ -257,7 +258,7 @@ class ContainerImage::Maker {
     }
     for (const auto& [path, entry] : derived->files()) {
       if (tree.Contains(path)) continue;
-      const std::filesystem::path whole = contents + "/" + path;
+      const std::filesystem::path whole = std::filesystem::path(contents) / path;
       std::error_code error;
       std::filesystem::create_directories(whole.parent_path(), error);
       if (error || !datasets::WriteFileWhole(whole.string(), *entry.content).ok()) break;

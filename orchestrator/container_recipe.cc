@@ -372,6 +372,7 @@ class Reader {
     while (!words.empty() && IsAssignment(words[0])) words.erase(words.begin());
     if (words.empty()) return NotUnderstood(line_, "RUN lacks a command");
     std::vector<std::string> argv;
+    argv.reserve(words.size());
     for (const Word& word : words) argv.push_back(word.text);
     const std::string& name = argv[0];
     if (name == "apt-get") return AptGet(argv);

@@ -1,6 +1,7 @@
 #include "orchestrator/export_proof.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -61,7 +62,9 @@ Result<FileTree> ReadTree(datasets::ForeignFolder& task, const std::string& fold
     if (path.ends_with(".tar.gz")) continue;  // layers
     FileEntry entry;
     entry.kind = path.ends_with(".sh") ? FileEntry::Kind::kExecutable : FileEntry::Kind::kRegular;
-    TASKMINT_ASSIGN_OR_RETURN(entry.content, task.Read(folder + "/" + path, kTaskFileBytesMax));
+    TASKMINT_ASSIGN_OR_RETURN(
+        entry.content,
+        task.Read((std::filesystem::path(folder) / path).string(), kTaskFileBytesMax));
     TASKMINT_RETURN_IF_ERROR(tree.Set(path, std::move(entry)));
   }
   return tree;

@@ -410,13 +410,13 @@ Status CodeWorld::Replace(const Place& place, const std::string& content,
   }
   FileTree tree;
   TASKMINT_RETURN_IF_ERROR(AsRefusal(tree.Set(place.path.substr(slash + 1), entry)));
-  const Status written = sandbox_->Put(tree, folder, modified_s);
+  Status written = sandbox_->Put(tree, folder, modified_s);
   if (written.ok() || !IsAgents(written)) return written;
   std::string why = "cannot write " + place.path + ": " + written.message();
   if (place.content) {
     entry.content = std::make_shared<const std::string>(*place.content);
     TASKMINT_RETURN_IF_ERROR(AsRefusal(tree.Set(place.path.substr(slash + 1), std::move(entry))));
-    const Status restored = sandbox_->Put(tree, folder, modified_s);
+    Status restored = sandbox_->Put(tree, folder, modified_s);
     if (!restored.ok() && !IsAgents(restored)) return restored;
     why += restored.ok() ? "; it is as it was" : "; what was there is lost";
   } else {

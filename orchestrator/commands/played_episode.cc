@@ -68,7 +68,7 @@ class EpisodeHere : public PlayedEpisode {
     return datasets::Store::Open(folder, datasets::OpenMode::kReadOnly, clock);
   }
 
-  const SystemClock clock_;
+  SystemClock clock_;
   std::string folder_;
   std::unique_ptr<datasets::Store> store_;
   std::unique_ptr<sandbox::SandboxHost> sandboxes_;
@@ -156,7 +156,7 @@ class EpisodeElsewhere : public PlayedEpisode {
   }
 
  private:
-  const SystemClock clock_;
+  SystemClock clock_;
   const std::unique_ptr<RemoteServer> server_;
   const v1::OpenResponse opened_;
   bool acting_ = true;

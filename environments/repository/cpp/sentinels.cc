@@ -78,8 +78,10 @@ class SentinelWriter {
         Expect(file, class_name, "", outcome);
         continue;
       }
-      const std::string name = Word() + Word() + Word() + Number();
-      const std::string id = form_ == "gtest" ? suite + "." + name : CaseName();
+      std::string name = Word();
+      name.append(Word()).append(Word()).append(Number());
+      const std::string id =
+          form_ == "gtest" ? std::string(suite).append(".").append(name) : CaseName();
       text += HeadOf(suite, name, id);
       text += Body(outcome) + "}\n\n";
       cases.push_back(id);
