@@ -71,10 +71,10 @@ TEST(SwebenchExportTest, ARowIsOneLineWhateverIsInIt) {
 TEST(SwebenchExportTest, TheFolderSaysTheSame) {
   const SwebenchTask task = Made(SampleTask(1));
   const json row = ParseJson(task.row).value();
-  EXPECT_EQ(FileOf(task, "eval.sh"), row["eval_script"]);
-  EXPECT_EQ(FileOf(task, "gold.patch"), row["patch"]);
-  EXPECT_EQ(FileOf(task, "test.patch"), row["test_patch"]);
-  EXPECT_EQ(FileOf(task, "problem_statement.md"), row["problem_statement"]);
+  EXPECT_EQ(row["eval_script"], FileOf(task, "eval.sh"));
+  EXPECT_EQ(row["patch"], FileOf(task, "gold.patch"));
+  EXPECT_EQ(row["test_patch"], FileOf(task, "test.patch"));
+  EXPECT_EQ(row["problem_statement"], FileOf(task, "problem_statement.md"));
   // Each line is a key and a JSON value.
   std::istringstream lines(FileOf(task, "task.yaml"));
   int keys = 0;
