@@ -101,6 +101,16 @@ SqliteStore::~SqliteStore() {
   if (cache_is_temporary_) fs::remove_all(cache_, ignored);
 }
 
+uint64_t SqliteStore::database_bytes() const {
+  uint64_t sum = 0;
+  for (const char* name : {"/tasks.sqlite", "/tasks.sqlite-wal"}) {
+    std::error_code error;
+    const auto bytes = fs::file_size(folder_ + name, error);
+    if (!error) sum += bytes;
+  }
+  return sum;
+}
+
 std::string SqliteStore::cache_folder() const {
   std::call_once(cache_chosen_, [this] {
     cache_ = folder_ + "/cache";

@@ -36,6 +36,7 @@ class SqliteStore final : public Store {
   BlobStore& blobs() override { return blobs_; }
   Ledger& ledger() override { return ledger_; }
   std::string cache_folder() const override;
+  uint64_t database_bytes() const override;
 
   Status CreateRun(const std::string& run_id, const v1::Job& job,
                    const std::vector<v1::Candidate>& candidates,

@@ -112,6 +112,8 @@ class Store {
   // it, and its size is no part of a task's. Where the store's own cannot be written, a temporary
   // one that is gone with this object.
   virtual std::string cache_folder() const = 0;
+  // Size of the database and its write-ahead log on disk.
+  virtual uint64_t database_bytes() const = 0;
 
   // Runs: a synth request and its candidates, in order. The candidates and the first jobs are
   // written with the run in one transaction; a run that exists is left as it is.

@@ -116,18 +116,19 @@ v1::TestStatus StatusThen(Kind kind, const v1::TestResult& test) {
 }
 
 // Says what differs, test by test where it can be told.
-void Compare(Kind kind, const v1::Verdict& before, const v1::Verdict& now, ReplayReport& report) {
+void Compare(Kind kind, const v1::Verdict& before, const v1::Verdict& now,
+             v1::ReplayReport& report) {
   if (before.digest() == now.digest() && before.state() == now.state()) return;
   const std::string name = kind == Kind::kGold ? "gold" : "null";
-  report.differences.push_back(name + ": verdict was " + VerdictStateName(before.state()) +
-                               " with digest " + before.digest().substr(0, 12) + ", is " +
-                               VerdictStateName(now.state()) + " with " +
-                               now.digest().substr(0, 12) + " (" + now.reason() + ")");
+  report.add_differences(name + ": verdict was " + VerdictStateName(before.state()) +
+                         " with digest " + before.digest().substr(0, 12) + ", is " +
+                         VerdictStateName(now.state()) + " with " + now.digest().substr(0, 12) +
+                         " (" + now.reason() + ")");
   for (const v1::TestResult& test : now.tests()) {
     const v1::TestStatus then = StatusThen(kind, test);
     if (then == v1::TEST_STATUS_UNSPECIFIED || then == test.status()) continue;
-    report.differences.push_back(name + ": " + test.id() + " was " + TestStatusName(then) +
-                                 ", is " + TestStatusName(test.status()));
+    report.add_differences(name + ": " + test.id() + " was " + TestStatusName(then) + ", is " +
+                           TestStatusName(test.status()));
   }
 }
 
@@ -163,17 +164,18 @@ Result<verifier::GradeResult> GradeTree(const TaskBench& loaded, const v1::Candi
   return result;
 }
 
-Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
-                            const v1::Candidate& kept, const Clock& clock, std::stop_token stop) {
+Result<v1::ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                                const v1::Candidate& kept, const Clock& clock,
+                                std::stop_token stop) {
   const int64_t started_ms = clock.MonotonicMs();
   const v1::Task& task = kept.task();
-  ReplayReport report;
-  report.id = task.id();
-  TASKMINT_ASSIGN_OR_RETURN(report.no_verdict, BaseDifference(task));
-  if (!report.no_verdict.empty()) return report;
+  v1::ReplayReport report;
+  report.set_id(task.id());
+  TASKMINT_ASSIGN_OR_RETURN(*report.mutable_no_verdict(), BaseDifference(task));
+  if (!report.no_verdict().empty()) return report;
   const auto loaded = LoadTaskBench(store, sandboxes, task, stop);
-  if (!loaded.ok()) report.no_verdict = MachineFault(loaded.status());
-  if (!report.no_verdict.empty()) return report;
+  if (!loaded.ok()) report.set_no_verdict(MachineFault(loaded.status()));
+  if (!report.no_verdict().empty()) return report;
   TASKMINT_RETURN_IF_ERROR(loaded.status());
   const struct {
     Kind kind;
@@ -184,21 +186,25 @@ Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandbo
   for (const auto& attempt : attempts) {
     const v1::Verdict* before = Recorded(kept, attempt.gate, attempt.names);
     if (before == nullptr) {
-      report.differences.push_back(std::string(attempt.gate) + ": the evidence holds no verdict");
+      report.add_differences(std::string(attempt.gate) + ": the evidence holds no verdict");
       continue;
     }
     TASKMINT_ASSIGN_OR_RETURN(const verifier::GradeResult graded,
                               GradeOn(*loaded, kept, ProposedSolution{attempt.kind, ""}, stop));
     const v1::Verdict& now = graded.verdict;
-    report.test_wall_ms += now.wall_ms();
-    report.wall_ms = clock.MonotonicMs() - started_ms;
+    report.set_test_wall_ms(report.test_wall_ms() + now.wall_ms());
+    report.set_wall_ms(clock.MonotonicMs() - started_ms);
     if (now.state() == v1::Verdict::STATE_NO_VERDICT) {
-      report.no_verdict = now.reason();
+      report.set_no_verdict(now.reason());
       return report;
     }
     Compare(attempt.kind, *before, now, report);
   }
   return report;
+}
+
+bool Agrees(const v1::ReplayReport& report) {
+  return report.no_verdict().empty() && report.differences().empty();
 }
 
 std::string VerdictStateName(v1::Verdict::State state) {

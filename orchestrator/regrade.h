@@ -12,6 +12,7 @@
 #include "proto/base/file_tree.h"
 #include "proto/base/status.h"
 #include "proto/job.pb.h"
+#include "proto/services.pb.h"
 #include "proto/verdict.pb.h"
 #include "sandbox/sandbox.h"
 #include "verifier/grading.h"
@@ -39,24 +40,14 @@ Result<verifier::GradeResult> GradeSolution(datasets::Store& store, sandbox::San
 Result<verifier::GradeResult> GradeTree(const TaskBench& loaded, const v1::Candidate& kept,
                                         const FileTree& tree, std::stop_token stop);
 
-// What came of replaying one task.
-struct ReplayReport {
-  std::string id;
-  // Why there is no verdict to compare; empty when there is one.
-  std::string no_verdict;
-  // "gold: verdict was pass with digest ..., is fail ...", and a line a test where it is known;
-  // empty when all digests agree.
-  std::vector<std::string> differences;
-  // Milliseconds of the whole replay, and of the test runs alone.
-  int64_t wall_ms = 0;
-  int64_t test_wall_ms = 0;
-  bool agrees() const { return no_verdict.empty() && differences.empty(); }
-};
+// Whether there was a verdict, and no other than the evidence's.
+bool Agrees(const v1::ReplayReport& report);
 
 // Runs the reference solution and the untouched state again and compares the verdicts' digests
 // with those in the evidence.
-Result<ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
-                            const v1::Candidate& kept, const Clock& clock, std::stop_token stop);
+Result<v1::ReplayReport> Replay(datasets::Store& store, sandbox::SandboxHost& sandboxes,
+                                const v1::Candidate& kept, const Clock& clock,
+                                std::stop_token stop);
 
 // "pass", "fail", "forged", "no-verdict".
 std::string VerdictStateName(v1::Verdict::State state);

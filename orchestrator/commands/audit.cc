@@ -5,6 +5,7 @@
 
 #include "datasets/store.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/server_options.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/clock.h"
@@ -15,6 +16,7 @@ namespace {
 
 struct AuditOptions {
   std::string store = "taskmint-store";
+  RemotePlace server;
   std::string where;
   std::vector<std::string> decontaminate;
   bool json = false;
@@ -93,26 +95,39 @@ void PrintAudit(const AuditReport& report) {
            std::to_string(of(Kind::kLicenceUnknown)) + " of unknown licence\n");
 }
 
-int RunAudit(const AuditOptions& options) {
+Result<AuditReport> RunWhereTheyAre(const AuditOptions& options, std::stop_token stop) {
+  if (!options.server.address.empty()) {
+    TASKMINT_ASSIGN_OR_RETURN(const auto server, RemoteServer::Connect(options.server));
+    return server->Audit(options.where, std::move(stop));
+  }
   const SystemClock clock;
-  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
-  if (!store.ok()) return ComplainOf(store.status());
-  const auto ids = (*store)->KeptTaskIds(options.where);
-  if (!ids.ok()) {
-    Complain(ids.status().message());
-    return ids.status().code() == Code::kInvalidArgument ? kExitBadArguments : kExitFailed;
+  TASKMINT_ASSIGN_OR_RETURN(
+      const auto store, datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock));
+  TASKMINT_ASSIGN_OR_RETURN(const std::vector<std::string> ids, store->KeptTaskIds(options.where));
+  return AuditTasks(*store, ids, options.decontaminate, std::move(stop));
+}
+
+int RunAudit(const AuditOptions& options) {
+  if (!options.server.address.empty() && !options.decontaminate.empty()) {
+    Complain("--decontaminate reads files of this machine: give it to `taskmint audit` there");
+    return kExitBadArguments;
   }
   const Interrupt interrupt("stopping");
-  const auto report = AuditTasks(**store, *ids, options.decontaminate, interrupt.token());
+  const auto report = RunWhereTheyAre(options, interrupt.token());
   if (interrupt.interrupted()) return kExitInterrupted;
-  if (!report.ok()) return ComplainOf(report.status());
+  if (!report.ok()) {
+    Complain(report.status().message());
+    return report.status().code() == Code::kInvalidArgument ? kExitBadArguments : kExitFailed;
+  }
   if (options.json) {
     PrintOut(DumpJson(AuditJson(*report), true) + "\n");
   } else if (report->tasks > 0) {
     PrintAudit(*report);
   }
   if (report->tasks == 0) {
-    Complain(options.where.empty() ? "no task is kept in " + options.store
+    const std::string place =
+        options.server.address.empty() ? options.store : options.server.address;
+    Complain(options.where.empty() ? "no task is kept in " + place
                                    : "no kept task matches --where");
     return kExitNothingKept;
   }
@@ -135,6 +150,7 @@ void AddAudit(Command root) {
       .Flag("--json", options.json,
             "Print an object: tasks, flagged, counts, licences, and flags with both texts' words");
   AddStoreOption(audit, options.store);
+  AddServerOptions(audit, options.server);
   audit.Example("taskmint audit")
       .Example("taskmint audit --decontaminate swe-bench-verified.jsonl --json")
       .Example("taskmint audit --where \"language = 'python'\" --decontaminate held-out.txt")

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/server_options.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/regrade.h"
 #include "orchestrator/terminal.h"
@@ -13,20 +14,21 @@ namespace {
 
 struct ReplayOptions {
   std::string store = "taskmint-store";
+  RemotePlace server;
   std::vector<std::string> ids;
   std::string where;
   bool all = false;
   bool json = false;
 };
 
-nlohmann::json ReportJson(const ReplayReport& report) {
-  return {{"id", report.id},
-          {"agrees", report.agrees()},
+nlohmann::json ReportJson(const v1::ReplayReport& report) {
+  return {{"id", report.id()},
+          {"agrees", Agrees(report)},
           {"no_verdict",
-           report.no_verdict.empty() ? nlohmann::json() : nlohmann::json(report.no_verdict)},
-          {"differences", report.differences},
-          {"wall_ms", report.wall_ms},
-          {"test_wall_ms", report.test_wall_ms}};
+           report.no_verdict().empty() ? nlohmann::json() : nlohmann::json(report.no_verdict())},
+          {"differences", report.differences()},
+          {"wall_ms", report.wall_ms()},
+          {"test_wall_ms", report.test_wall_ms()}};
 }
 
 std::string Seconds(int64_t ms) {
@@ -34,22 +36,77 @@ std::string Seconds(int64_t ms) {
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
 }
 
-void PrintReport(const ReplayReport& report) {
-  std::string line = report.id.substr(0, 12) + " ";
-  if (!report.no_verdict.empty()) {
-    line += "no-verdict: " + Printable(report.no_verdict);
+void PrintReport(const v1::ReplayReport& report) {
+  std::string line = report.id().substr(0, 12) + " ";
+  if (!report.no_verdict().empty()) {
+    line += "no-verdict: " + Printable(report.no_verdict());
   } else {
-    line += report.agrees() ? Tinted("agrees", Tint::kGreen) : Tinted("differs", Tint::kRed);
+    line += Agrees(report) ? Tinted("agrees", Tint::kGreen) : Tinted("differs", Tint::kRed);
   }
   PrintOut(line + "\n");
-  for (const std::string& difference : report.differences) {
+  for (const std::string& difference : report.differences()) {
     PrintOut("  " + Printable(difference) + "\n");
   }
 }
 
-Result<std::vector<std::string>> Ids(datasets::Store& store, const ReplayOptions& options) {
-  if (options.all || !options.where.empty()) return store.KeptTaskIds(options.where);
-  return options.ids;
+// Where tasks are replayed.
+class Replays {
+ public:
+  virtual ~Replays() = default;
+  virtual Result<std::vector<std::string>> KeptIds(const std::string& where) = 0;
+  virtual Result<v1::ReplayReport> Run(const std::string& id, std::stop_token stop) = 0;
+};
+
+class ReplaysHere final : public Replays {
+ public:
+  ReplaysHere(std::unique_ptr<datasets::Store> store,
+              std::unique_ptr<sandbox::SandboxHost> sandboxes)
+      : store_(std::move(store)), sandboxes_(std::move(sandboxes)) {}
+
+  Result<std::vector<std::string>> KeptIds(const std::string& where) override {
+    return store_->KeptTaskIds(where);
+  }
+  Result<v1::ReplayReport> Run(const std::string& id, std::stop_token stop) override {
+    TASKMINT_ASSIGN_OR_RETURN(const v1::Candidate kept, FindKept(*store_, id));
+    return Replay(*store_, *sandboxes_, kept, clock_, std::move(stop));
+  }
+
+ private:
+  const SystemClock clock_;
+  const std::unique_ptr<datasets::Store> store_;
+  const std::unique_ptr<sandbox::SandboxHost> sandboxes_;
+};
+
+class ReplaysElsewhere final : public Replays {
+ public:
+  explicit ReplaysElsewhere(std::unique_ptr<RemoteServer> server) : server_(std::move(server)) {}
+
+  Result<std::vector<std::string>> KeptIds(const std::string& where) override {
+    TASKMINT_ASSIGN_OR_RETURN(const std::vector<datasets::ListRow> rows,
+                              server_->List(datasets::Store::Which::kKept, where));
+    std::vector<std::string> ids;
+    for (const datasets::ListRow& row : rows) ids.push_back(row.id);
+    return ids;
+  }
+  Result<v1::ReplayReport> Run(const std::string& id, std::stop_token stop) override {
+    return server_->Replay(id, std::move(stop));
+  }
+
+ private:
+  const std::unique_ptr<RemoteServer> server_;
+};
+
+Result<std::unique_ptr<Replays>> OpenReplays(const ReplayOptions& options) {
+  if (!options.server.address.empty()) {
+    TASKMINT_ASSIGN_OR_RETURN(auto server, RemoteServer::Connect(options.server));
+    return std::unique_ptr<Replays>(std::make_unique<ReplaysElsewhere>(std::move(server)));
+  }
+  const SystemClock clock;
+  TASKMINT_ASSIGN_OR_RETURN(
+      auto store, datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock));
+  TASKMINT_ASSIGN_OR_RETURN(auto sandboxes, sandbox::MakeBubblewrapHost());
+  return std::unique_ptr<Replays>(
+      std::make_unique<ReplaysHere>(std::move(store), std::move(sandboxes)));
 }
 
 int RunReplay(const ReplayOptions& options) {
@@ -57,19 +114,18 @@ int RunReplay(const ReplayOptions& options) {
     Complain("give either the ids to replay, or --all, or --where");
     return kExitBadArguments;
   }
-  const SystemClock clock;
-  auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
-  if (!store.ok()) return ComplainOf(store.status());
-  const auto ids = Ids(**store, options);
+  const auto replays = OpenReplays(options);
+  if (!replays.ok()) return ComplainOf(replays.status());
+  const auto ids = options.ids.empty() ? (*replays)->KeptIds(options.where) : options.ids;
   if (!ids.ok()) return ComplainOf(ids.status());
   if (ids->empty()) {
     if (options.json) PrintOut("[]\n");
-    Complain(options.where.empty() ? "no task is kept in " + options.store
+    const std::string place =
+        options.server.address.empty() ? options.store : options.server.address;
+    Complain(options.where.empty() ? "no task is kept in " + place
                                    : "no kept task matches --where");
     return kExitNothingKept;
   }
-  auto sandboxes = sandbox::MakeBubblewrapHost();
-  if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
   const Interrupt interrupt("stopping");
   nlohmann::json reports = nlohmann::json::array();
   int64_t done = 0;
@@ -78,9 +134,7 @@ int RunReplay(const ReplayOptions& options) {
   int64_t test_wall_ms = 0;
   bool failed = false;
   for (const std::string& id : *ids) {
-    const auto kept = FindKept(**store, id);
-    Result<ReplayReport> report =
-        kept.ok() ? Replay(**store, **sandboxes, *kept, clock, interrupt.token()) : kept.status();
+    const auto report = (*replays)->Run(id, interrupt.token());
     if (interrupt.interrupted()) break;
     if (!report.ok()) {
       Complain(id.substr(0, 12) + ": " + report.status().message());
@@ -88,9 +142,9 @@ int RunReplay(const ReplayOptions& options) {
       continue;
     }
     ++done;
-    wall_ms += report->wall_ms;
-    test_wall_ms += report->test_wall_ms;
-    agreeing += report->agrees() ? 1 : 0;
+    wall_ms += report->wall_ms();
+    test_wall_ms += report->test_wall_ms();
+    agreeing += Agrees(*report) ? 1 : 0;
     if (options.json) {
       reports.push_back(ReportJson(*report));
     } else {
@@ -123,9 +177,13 @@ void AddReplay(Command root) {
       .Text("--where", options.where, "EXPR", "The kept tasks for which this holds; see list")
       .Flag("--json", options.json, "Print an array: id, agrees, no_verdict, differences, times");
   AddStoreOption(replay, options.store);
-  replay.Example("taskmint replay --all").Example("taskmint replay 3fa94c 77ab01").Action([] {
-    return RunReplay(options);
-  });
+  AddServerOptions(replay, options.server);
+  replay.Example("taskmint replay --all")
+      .Example("taskmint replay 3fa94c 77ab01")
+      .Example(
+          "taskmint replay --all --server tasks.example.org:7070 --token-file reveal.token "
+          "--server-ca system")
+      .Action([] { return RunReplay(options); });
 }
 
 }  // namespace taskmint::orchestrator

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "orchestrator/host_file.h"
+#include "orchestrator/serving/audit_record.h"
 #include "orchestrator/serving/received_files.h"
 #include "proto/services.grpc.pb.h"
 
@@ -102,6 +103,34 @@ class GrpcRemoteServer final : public RemoteServer {
         [&](grpc::ClientContext* context) { return tasks_->Verify(context, request, &response); },
         stop));
     return response;
+  }
+
+  Result<v1::ReplayReport> Replay(const std::string& id, std::stop_token stop) override {
+    v1::ReplayRequest request;
+    request.set_id(id);
+    v1::ReplayReport report;
+    TASKMINT_RETURN_IF_ERROR(
+        Do([&](grpc::ClientContext* context) { return tasks_->Replay(context, request, &report); },
+           stop));
+    return report;
+  }
+
+  Result<v1::StoreStats> Stats() override {
+    v1::StoreStats stats;
+    TASKMINT_RETURN_IF_ERROR(Do([&](grpc::ClientContext* context) {
+      return tasks_->Stats(context, v1::StatsRequest(), &stats);
+    }));
+    return stats;
+  }
+
+  Result<AuditReport> Audit(const std::string& where, std::stop_token stop) override {
+    v1::AuditRequest request;
+    request.set_where(where);
+    v1::AuditReport report;
+    TASKMINT_RETURN_IF_ERROR(
+        Do([&](grpc::ClientContext* context) { return tasks_->Audit(context, request, &report); },
+           stop));
+    return FromRecord(report);
   }
 
   Result<v1::JobStatus> Submit(const v1::SynthRequest& request,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "datasets/store.h"
+#include "orchestrator/audit.h"
 #include "orchestrator/regrade.h"
 #include "proto/base/status.h"
 #include "proto/services.pb.h"
@@ -40,6 +41,9 @@ class RemoteServer {
   virtual Result<v1::GetResponse> Get(const std::string& id) = 0;
   virtual Result<v1::VerifyResponse> Verify(const std::string& id, const ProposedSolution& solution,
                                             std::stop_token stop) = 0;
+  virtual Result<v1::ReplayReport> Replay(const std::string& id, std::stop_token stop) = 0;
+  virtual Result<v1::StoreStats> Stats() = 0;
+  virtual Result<AuditReport> Audit(const std::string& where, std::stop_token stop) = 0;
   // `bundle` is empty for a URL.
   virtual Result<v1::JobStatus> Submit(const v1::SynthRequest& request,
                                        const std::string& bundle) = 0;

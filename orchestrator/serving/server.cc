@@ -53,7 +53,7 @@ class GrpcServer final : public Server {
         jobs_(std::move(jobs)),
         episodes_(store, sandboxes, clock, settings_.episodes),
         served_(store, clock),
-        task_server_(store, sandboxes, served_, rules(), settings_.gradings_max),
+        task_server_(store, sandboxes, served_, clock, rules(), settings_.gradings_max),
         job_server_(*jobs_, rules()),
         episode_server_(episodes_, rules()) {}
   ~GrpcServer() override { Stop(kStopMs); }

@@ -3,9 +3,11 @@
 #include <charconv>
 
 #include "orchestrator/regrade.h"
+#include "orchestrator/serving/audit_record.h"
 #include "orchestrator/serving/export_call.h"
 #include "orchestrator/serving/public_task.h"
 #include "orchestrator/serving/slots.h"
+#include "orchestrator/store_stats.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -116,6 +118,12 @@ grpc::Status TaskServer::List(grpc::ServerContext* context, const v1::ListReques
   return call.End(FillPage(*rows, *request, call.may_reveal(), *response));
 }
 
+grpc::Status TaskServer::TooManyGradings() const {
+  return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+          std::to_string(gradings_max_) +
+              " gradings are running, as many as this server does at once: try again in a second"};
+}
+
 grpc::Status TaskServer::Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
                                 v1::VerifyResponse* response) {
   Call call(rules_, context);
@@ -123,12 +131,7 @@ grpc::Status TaskServer::Verify(grpc::ServerContext* context, const v1::VerifyRe
   const auto solution = SolutionAsked(*request);
   if (!solution.ok()) return call.End(solution.status());
   const Slot slot(gradings_, gradings_max_);
-  if (!slot.taken()) {
-    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
-            std::to_string(gradings_max_) +
-                " gradings are running, as many as this server does at once: try again in a "
-                "second"};
-  }
+  if (!slot.taken()) return TooManyGradings();
   const auto kept = served_.Find(request->id());
   if (!kept.ok()) return call.End(kept.status());
   const auto graded = GradeSolution(store_, sandboxes_, **kept, *solution, call.stop());
@@ -137,6 +140,47 @@ grpc::Status TaskServer::Verify(grpc::ServerContext* context, const v1::VerifyRe
   if (verdict.state() != v1::Verdict::STATE_NO_VERDICT) response->set_score(verdict.score());
   *response->mutable_verdict() = call.may_reveal() ? verdict : PublicVerdict(verdict);
   return grpc::Status::OK;
+}
+
+grpc::Status TaskServer::Replay(grpc::ServerContext* context, const v1::ReplayRequest* request,
+                                v1::ReplayReport* response) {
+  Call call(rules_, context);
+  if (!call.admission().ok()) return call.admission();
+  if (!call.may_reveal()) return NotShown();
+  const Slot slot(gradings_, gradings_max_);
+  if (!slot.taken()) return TooManyGradings();
+  const auto kept = served_.Find(request->id());
+  if (!kept.ok()) return call.End(kept.status());
+  auto report = orchestrator::Replay(store_, sandboxes_, **kept, clock_, call.stop());
+  if (!report.ok()) return call.End(report.status());
+  *response = *std::move(report);
+  return grpc::Status::OK;
+}
+
+grpc::Status TaskServer::Stats(grpc::ServerContext* context, const v1::StatsRequest*,
+                               v1::StoreStats* response) {
+  const Call call(rules_, context);
+  if (!call.admission().ok()) return call.admission();
+  auto stats = StatsOf(store_);
+  if (!stats.ok()) return call.End(stats.status());
+  *response = *std::move(stats);
+  return grpc::Status::OK;
+}
+
+grpc::Status TaskServer::Audit(grpc::ServerContext* context, const v1::AuditRequest* request,
+                               v1::AuditReport* response) {
+  Call call(rules_, context);
+  if (!call.admission().ok()) return call.admission();
+  if (!call.may_reveal()) return NotShown();
+  return call.End(AuditKept(request->where(), call.stop(), *response));
+}
+
+Status TaskServer::AuditKept(const std::string& where, std::stop_token stop,
+                             v1::AuditReport& response) {
+  TASKMINT_ASSIGN_OR_RETURN(const std::vector<std::string> ids, store_.KeptTaskIds(where));
+  TASKMINT_ASSIGN_OR_RETURN(const AuditReport report, AuditTasks(store_, ids, {}, std::move(stop)));
+  response = ToRecord(report);
+  return OkStatus();
 }
 
 grpc::Status TaskServer::Export(grpc::ServerContext* context, const v1::ExportRequest* request,

@@ -7,6 +7,7 @@
 #include "datasets/store.h"
 #include "orchestrator/serving/call.h"
 #include "orchestrator/serving/served_tasks.h"
+#include "proto/base/clock.h"
 #include "proto/services.grpc.pb.h"
 #include "sandbox/sandbox.h"
 
@@ -14,12 +15,13 @@ namespace taskmint::orchestrator {
 
 class TaskServer final : public v1::TaskService::Service {
  public:
-  // At most `gradings_max` calls of Verify at once; more are RESOURCE_EXHAUSTED.
+  // At most `gradings_max` calls of Verify and Replay at once; more are RESOURCE_EXHAUSTED.
   TaskServer(datasets::Store& store, sandbox::SandboxHost& sandboxes, ServedTasks& served,
-             const CallRules& rules, int64_t gradings_max)
+             const Clock& clock, const CallRules& rules, int64_t gradings_max)
       : store_(store),
         sandboxes_(sandboxes),
         served_(served),
+        clock_(clock),
         rules_(rules),
         gradings_max_(gradings_max) {}
 
@@ -31,13 +33,22 @@ class TaskServer final : public v1::TaskService::Service {
                       v1::VerifyResponse* response) override;
   grpc::Status Export(grpc::ServerContext* context, const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportChunk>* writer) override;
+  grpc::Status Stats(grpc::ServerContext* context, const v1::StatsRequest* request,
+                     v1::StoreStats* response) override;
+  grpc::Status Replay(grpc::ServerContext* context, const v1::ReplayRequest* request,
+                      v1::ReplayReport* response) override;
+  grpc::Status Audit(grpc::ServerContext* context, const v1::AuditRequest* request,
+                     v1::AuditReport* response) override;
 
  private:
+  Status AuditKept(const std::string& where, std::stop_token stop, v1::AuditReport& response);
+  grpc::Status TooManyGradings() const;
   Status Reveal(const std::string& id, v1::GetResponse& response);
 
   datasets::Store& store_;
   sandbox::SandboxHost& sandboxes_;
   ServedTasks& served_;
+  const Clock& clock_;
   const CallRules rules_;
   const int64_t gradings_max_;
   std::atomic<int64_t> gradings_ = 0;

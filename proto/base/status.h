@@ -103,13 +103,14 @@ class [[nodiscard]] Result {
     TASKMINT_CHECK(ok());
     return std::get<0>(state_);
   }
-  T&& value() && {
+  // By value, so that what a loop runs over, `for (x : F().value())`, outlives F's result.
+  T value() && {
     TASKMINT_CHECK(ok());
     return std::get<0>(std::move(state_));
   }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
-  T&& operator*() && { return std::move(*this).value(); }
+  T operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 

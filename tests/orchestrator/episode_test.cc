@@ -225,7 +225,9 @@ TEST_F(EpisodeTest, AMachineThatFailsGivesNoVerdictAndNeverAZero) {
   EXPECT_THAT(graded.verdict().reason(), HasSubstr("no namespaces today"));
   EXPECT_EQ(Desk().Open(Task().id(), "test", 0, {}).status().code(), Code::kUnavailable);
   EXPECT_EQ(Desk().open(), 1);
-  for (const datasets::TrajectoryRow& row : store_->Trajectories(Task().id()).value()) {
+  const auto rows = store_->Trajectories(Task().id());
+  ASSERT_TRUE(rows.ok()) << rows.status().ToString();
+  for (const datasets::TrajectoryRow& row : *rows) {
     if (row.id == TrajectoryId(graded)) {
       EXPECT_FALSE(row.score.has_value());
     }

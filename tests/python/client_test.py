@@ -164,6 +164,30 @@ class ClientTest(unittest.TestCase):
         verdict = json.loads(self.command("verify", rows[0]["id"], "--solution", "gold", "--json"))
         self.assertEqual((verdict["verdict"], verdict["score"], verdict["tests"]), ("pass", 1, []))
 
+    def test_the_store_is_looked_at_on_the_server(self):
+        here = [TASKMINT, "stats", "--json", "--store", self.store]
+        there = json.loads(self.command("stats", "--json"))
+        stats = json.loads(subprocess.run(here, check=True, capture_output=True, text=True).stdout)
+        for name in ("funnel", "tasks", "licences", "layers", "layer_uses"):
+            self.assertEqual(there[name], stats[name], name)
+        self.assertGreater(there["database_bytes"], 0)
+        self.assertIn("toy", self.command("stats"))
+
+        self.command("replay", "--all", code=1)
+        replayed = json.loads(self.command("replay", "--all", "--json", token=True))
+        self.assertEqual([one["agrees"] for one in replayed], [True, True], replayed)
+        self.assertIn("1 of 1 agree", self.command("replay", replayed[0]["id"], token=True))
+        self.command("replay", "ffffffff", token=True, code=1)
+
+        self.command("audit", code=1)
+        audit = json.loads(self.command("audit", "--json", token=True, code=1))
+        here = [TASKMINT, "audit", "--json", "--store", self.store]
+        done = subprocess.run(here, check=False, capture_output=True, text=True)
+        self.assertEqual(audit, json.loads(done.stdout))
+        self.assertGreater(len(audit["flags"]), 0, "the toy has no licence")
+        self.command("audit", "--where", "no such column", token=True, code=2)
+        self.command("audit", "--decontaminate", os.devnull, token=True, code=2)
+
     def test_a_person_plays_on_the_server(self):
         editor = pathlib.Path(self.folder.name, "editor")
         editor.write_text("#!/bin/sh\nprintf '\\n# at home\\n' >>\"$1\"\n")
