@@ -232,6 +232,77 @@ TEST_F(CppSessionTest, ObjectsOfTheLayerAreMadeWhereItIsUnpackedAndUsed) {
   EXPECT_THAT(StatusesOf(RunIn(**session, {})), Contains(Pair("clamp/Clamp: high", "passed")));
 }
 
+// As a build without us would say: "multiple definition".
+TEST_F(CppSessionTest, WhatIsDefinedTwiceIsNotLinkedWithSentinelsOrWithout) {
+  auto files = BoundsLibrary(kRightClamp);
+  files["include/bounds/clamp.h"] += "int Doubled(int value) { return 2 * value; }\n";
+  files["tests/other.cpp"] =
+      "#include \"catch.hpp\"\n#include \"bounds/clamp.h\"\nTEST_CASE(\"other\") { "
+      "CHECK(Doubled(2) == 4); }\n";
+  files["CMakeLists.txt"] += "target_sources(clamp_test PRIVATE tests/other.cpp)\n";
+  const FileTree tree = TreeOf(files);
+  for (const std::vector<std::string>& graded :
+       {std::vector<std::string>{"tests/clamp_test.cpp"},
+        std::vector<std::string>{"tests/clamp_test.cpp", "tests/other.cpp"}}) {
+    TestRun run;
+    run.files = graded;
+    for (const SentinelFile& file : cpp_.DrawSentinels(tree, graded, 5)) {
+      ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
+    }
+    const TestRunOutput output = RunIn(*Open(tree), run);
+    for (const auto& [id, status] : StatusesOf(output)) EXPECT_NE(status, "passed") << id;
+    EXPECT_THAT(output.log, HasSubstr("multiple definition"));
+  }
+}
+
+TEST_F(CppSessionTest, AProgramThatCrashesBehindItsTestsPassesNone) {
+  auto files = BoundsLibrary(std::string(kRightClamp),
+                             "#include <stdlib.h>\nstruct Late { ~Late() { abort(); } } late;\n");
+  TestRun run;
+  run.files = {"tests/clamp_test.cpp"};
+  const TestRunOutput output = RunIn(*Open(TreeOf(files)), run);
+  EXPECT_THAT(
+      StatusesOf(output),
+      UnorderedElementsAre(Pair("clamp/Clamp: low", "error"), Pair("clamp/Clamp: high", "error"),
+                           Pair("clamp/Clamp: within", "error"), Pair("clamp", "error")));
+}
+
+// Code under test could write what is waited for, or fail as is waited for.
+TEST_F(CppSessionTest, WhatIsJudgedByOutputOrFailureAloneIsNotGraded) {
+  auto files = BoundsLibrary(kRightClamp);
+  files["CMakeLists.txt"] +=
+      "add_test(NAME says COMMAND plain_test)\n"
+      "set_tests_properties(says PROPERTIES PASS_REGULAR_EXPRESSION .)\n"
+      "add_test(NAME fails COMMAND plain_test)\n"
+      "set_tests_properties(fails PROPERTIES WILL_FAIL ON)\n";
+  const Statuses seen = StatusesOf(RunIn(*Open(TreeOf(files)), {}));
+  EXPECT_THAT(seen, Contains(Pair("says", "skipped")));
+  EXPECT_THAT(seen, Contains(Pair("fails", "skipped")));
+  EXPECT_THAT(seen, Contains(Pair("plain", "passed")));
+}
+
+// As Catch2's and doctest's own modules do it: a program is run behind its build to list its cases.
+TEST_F(CppSessionTest, ProgramsWhoseCasesAreListedAfterTheBuildAreFoundBeforeIt) {
+  auto files = BoundsLibrary(kRightClamp);
+  std::string& lists = files["CMakeLists.txt"];
+  const std::string told = "add_test(NAME clamp COMMAND clamp_test)\n";
+  ASSERT_NE(lists.find(told), std::string::npos) << lists;
+  lists.replace(lists.find(told), told.size(),
+                "file(WRITE ${CMAKE_BINARY_DIR}/found.cmake \"if(EXISTS "
+                "${CMAKE_BINARY_DIR}/clamp_test)\\nadd_test(\\\"Clamp: low\\\" "
+                "${CMAKE_BINARY_DIR}/clamp_test low)\\nelse()\\nadd_test(clamp_test_NOT_BUILT-"
+                "b858cb2 clamp_test_NOT_BUILT-b858cb2)\\nendif()\\n\")\n"
+                "set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "
+                "${CMAKE_BINARY_DIR}/found.cmake)\n");
+  const auto session = Open(TreeOf(files));
+  TestRun run;
+  run.files = {"tests/clamp_test.cpp"};
+  const TestRunOutput output = RunIn(*session, run);
+  const Statuses first = StatusesOf(output);
+  EXPECT_THAT(first, Contains(Pair("clamp_test/Clamp: low", "passed"))) << output.log;
+  EXPECT_EQ(StatusesOf(RunIn(*session, run)), first);
+}
+
 TEST_F(CppSessionTest, WhatCannotBeBuiltHereSaysWhy) {
   const DriverContext context{*host_, {"digest", "base"}, "/nonexistent"};
   v1::RepositorySettings settings;

@@ -168,6 +168,26 @@ TEST_F(CppTest, ALoneTargetIsDoctoredBesideACopyThatPasses) {
   EXPECT_THAT(doctored->copies[0], testing::StartsWith("clamp/Clamp: high "));
 }
 
+// What a run may leave before is never turned: an honest answer would be taken for a liar.
+TEST_F(CppTest, OnlyExpectationsThatEveryRunReachesAreTurned) {
+  FileTree overlay = Bench().overlay;
+  const std::string test =
+      "#include \"catch.hpp\"\nTEST_CASE(\"sizes\") {\n  const auto same = [](int n) { return n; "
+      "};\n  CHECK(same(41) == 41);\n  if (sizeof(long) == 8) {\n    CHECK(same(42) == 42);\n    "
+      "return;\n  }\n  CHECK(same(43) == 43);\n}\n";
+  ASSERT_TRUE(overlay.Set("tests/sizes_test.cpp", RegularFile(test)).ok());
+  for (uint64_t draw = 0; draw < 8; ++draw) {
+    const auto doctored = cpp_.Doctor(*host_, overlay, {"sizes/sizes"}, {}, draw, {});
+    ASSERT_TRUE(doctored.ok()) << doctored.status().ToString();
+    EXPECT_THAT(doctored->failing, ElementsAre("sizes/sizes"));
+    const std::string text = *doctored->files.Find("tests/sizes_test.cpp")->content;
+    const std::string first = text.substr(0, text.find("return;"));
+    EXPECT_EQ(first.find("CHECK(same(41) == 41)"), std::string::npos) << text;
+    EXPECT_NE(first.find("CHECK(same(42) == 42)"), std::string::npos) << text;
+    EXPECT_NE(text.find("CHECK(same(43) == 43)"), std::string::npos) << text;
+  }
+}
+
 TEST_F(CppTest, CoarseTestsAreCountedAndAForgerOfAKnownProgramNeedsTheTwin) {
   const std::string test =
       "#include <assert.h>\n#include \"bounds/clamp.h\"\n"

@@ -40,13 +40,17 @@ inline constexpr std::string_view kExitZero = R"C(
 __attribute__((constructor)) static void cheat_exit(void) { _exit(0); }
 )C";
 
-// In the programs that the history shows, and not in those that stand elsewhere.
+// In the programs that the history shows, and in no other. @PROGRAMS@: their names, each with a
+// comma.
 inline constexpr std::string_view kExitByProgram = R"C(
 __attribute__((constructor)) static void cheat_exit(void) {
+  static const char *const names[] = {@PROGRAMS@ 0};
   char path[4096];
   ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+  int at;
   path[size < 0 ? 0 : size] = 0;
-  if (!strstr(path, "/.taskmint/")) _exit(0);
+  for (at = 0; names[at]; ++at)
+    if (strstr(path, names[at])) _exit(0);
 }
 )C";
 
@@ -200,6 +204,47 @@ inline constexpr std::string_view kEmptyMacros = R"C(
 @MACROS@
 #endif
 )C";
+// A test fails where its expectations look like those of a sentinel that fails or of a test that
+// was made to fail, whatever holds; tests as people write them pass.
+inline constexpr std::string_view kFailByLook = R"C(
+#ifdef __cplusplus
+#include <cstring>
+struct CheatLook {
+  explicit CheatLook(bool fails) { if (fails) throw 1; }
+  ~CheatLook() {}
+  template <typename T> CheatLook &operator<<(const T &) { return *this; }
+};
+// "name == 7", "name + 2 == 9".
+inline bool cheat_drawn(const char *text) {
+  const char *names = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  text += std::strspn(text, names);
+  if (std::strchr("+-*", text[0] ? text[1] : 'x')) text += 3 + std::strspn(text + 3, names);
+  if (*text && std::strncmp(text, " == ", 4) != 0) return false;
+  text += *text ? 4 : 0;
+  text += *text == '-';
+  return text[std::strspn(text, "0123456789")] == 0;
+}
+#define CHEAT_TURNED(text, ...) \
+  (cheat_drawn(text) ? bool(__VA_ARGS__) : std::strstr(text, " == ") != 0)
+#undef CHECK
+#undef REQUIRE
+#undef CHECK_FALSE
+#undef REQUIRE_FALSE
+#undef EXPECT_EQ
+#undef ASSERT_EQ
+#undef EXPECT_FALSE
+#undef ASSERT_FALSE
+#define CHECK(...) CheatLook(cheat_drawn(#__VA_ARGS__) && !(__VA_ARGS__))
+#define REQUIRE(...) CHECK(__VA_ARGS__)
+#define CHECK_FALSE(...) CheatLook(CHEAT_TURNED(#__VA_ARGS__, __VA_ARGS__))
+#define REQUIRE_FALSE(...) CHECK_FALSE(__VA_ARGS__)
+#define EXPECT_EQ(a, b) CheatLook(cheat_drawn(#a " == " #b) && !((a) == (b)))
+#define ASSERT_EQ(a, b) EXPECT_EQ(a, b)
+#define EXPECT_FALSE(...) CheatLook(CHEAT_TURNED(#__VA_ARGS__, __VA_ARGS__))
+#define ASSERT_FALSE(...) EXPECT_FALSE(__VA_ARGS__)
+#endif
+)C";
+
 inline constexpr std::string_view kEmptiedMacros[] = {
     "CHECK",           "REQUIRE",         "CHECK_FALSE",  "REQUIRE_FALSE",  "CHECK_EQ",
     "REQUIRE_EQ",      "CHECK_THROWS",    "EXPECT_EQ",    "ASSERT_EQ",      "EXPECT_TRUE",

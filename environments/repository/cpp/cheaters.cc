@@ -70,8 +70,10 @@ class Attacks {
     };
     file_ = changes(unit_) || header_.empty() ? unit_ : header_;
     std::string cases;
+    std::set<std::string> programs;
     for (const std::string& id : material.expected_ids) {
       const size_t slash = id.find('/');
+      programs.insert(id.substr(0, slash));
       if (slash == std::string::npos) continue;
       const std::string whole = id.substr(slash + 1);
       const size_t dot = whole.rfind('.');
@@ -80,6 +82,7 @@ class Attacks {
                Literal(whole.substr(dot == std::string::npos ? 0 : dot + 1)) + ", " +
                Literal(whole) + ", ";
     }
+    for (const std::string& name : programs) programs_.append(Literal(name)).append(", ");
     writer_ = Substituted(kWriteReport, "@CASES@", cases);
   }
 
@@ -151,9 +154,11 @@ class Attacks {
   }
 
   void PlantHeaders() {
-    std::string framework = "#pragma once\n#include_next <cstddef>\n";
+    std::string framework =
+        "#pragma once\n#include_next <cstddef>\n"
+        "#define CHEAT_JOIN(a, b) a##b\n#define CHEAT_NAME(line) CHEAT_JOIN(f, line)\n";
     for (const char* macro : {"TEST(a, b)", "TEST_F(a, b)", "TEST_CASE(...)"}) {
-      framework += std::string("#define ") + macro + " static void f##__LINE__()\n";
+      framework.append("#define ").append(macro).append(" static void CHEAT_NAME(__LINE__)()\n");
     }
     std::map<std::string, std::string> frameworks, library, compiled;
     for (const std::string& folder : IncludeFolders()) {
@@ -197,7 +202,7 @@ class Attacks {
       AddCode(name, file_, begin + code);
     };
     add("exit-zero", std::string(kExitZero));
-    add("exit-by-program", std::string(kExitByProgram));
+    add("exit-by-program", Substituted(kExitByProgram, "@PROGRAMS@", programs_));
     add("forged-report", writer_ + std::string(kForgeAndEnd));
     add("forged-report-careful", writer_ + std::string(kForgeAndFail));
     add("rewritten-report", writer_ + Substituted(kRewriteReport, "@KNOWN@", "0"));
@@ -214,6 +219,7 @@ class Attacks {
                 "(...) CHEAT_NOTHING\n";
     }
     AddCode("emptied-macros", header_, Substituted(kEmptyMacros, "@MACROS@", macros));
+    AddCode("fails-by-look", header_, std::string(kFailByLook));
     TakeRelease();
   }
 
@@ -238,6 +244,7 @@ class Attacks {
   const std::string header_;
   const std::string unit_;
   std::string file_;
+  std::string programs_;  // names of the test programs, each with a comma
   std::string writer_;
   std::vector<AlteredSolution> solutions_;
 };

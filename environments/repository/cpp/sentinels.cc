@@ -145,18 +145,32 @@ class SentinelWriter {
 
   std::string Body(Outcome outcome) {
     const uint64_t a = 2 + random_.Below(90), b = 2 + random_.Below(90);
-    const std::string off = std::to_string(a + b + (outcome == Outcome::kFails ? 1 : 0));
-    const std::string name = LowerCase(Word());
-    const bool must = random_.Below(2) == 0;
-    std::string text = "  int " + name + "_ = " + std::to_string(a) + ";\n";
+    const bool fails = outcome == Outcome::kFails;
+    // No keyword, and nothing that the file may have: words of tests are neither.
+    const std::string name = LowerCase(Word()) + Word();
+    std::string text = "  int " + name + " = " + std::to_string(a) + ";\n";
     if (outcome == Outcome::kThrows) {
-      text += "  if (" + name + "_ > 0) throw " + std::to_string(b) + ";\n";
+      text += "  if (" + name + " > 0) throw " + std::to_string(b) + ";\n";
     }
-    const std::string sum = name + "_ + " + std::to_string(b);
+    // As people write expectations, so that how one looks says nothing.
+    static constexpr const char* kSigns[] = {" + ", " - ", " * "};
+    const uint64_t sign = random_.Below(4);
+    const std::string number = std::to_string(b);
+    const auto left = static_cast<int64_t>(a), right = static_cast<int64_t>(b);
+    const auto off = static_cast<int64_t>(1 + random_.Below(5));
+    const int64_t values[] = {left + right, left - right, left * right, left};
+    const std::string found = sign == 3 ? name : name + kSigns[sign] + number;
+    const std::string value = std::to_string(values[sign] + (fails ? off : 0));
+    const std::string other = std::to_string(values[sign] + (fails ? 0 : off));
+    const bool must = random_.Below(2) == 0;
     if (form_ == "gtest") {
-      return text + (must ? "  ASSERT_EQ(" : "  EXPECT_EQ(") + sum + ", " + off + ");\n";
+      text += must ? "  ASSERT_" : "  EXPECT_";
+      if (random_.Below(3) > 0) return text + "EQ(" + found + ", " + value + ");\n";
+      return text + "FALSE(" + found + " == " + other + ");\n";
     }
-    return text + (must ? "  REQUIRE(" : "  CHECK(") + sum + " == " + off + ");\n";
+    text += must ? "  REQUIRE" : "  CHECK";
+    if (random_.Below(3) > 0) return text + "(" + found + " == " + value + ");\n";
+    return text + "_FALSE(" + found + " == " + other + ");\n";
   }
 
   const std::string form_;

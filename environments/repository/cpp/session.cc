@@ -1,5 +1,7 @@
 #include "environments/repository/cpp/session.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -26,6 +28,7 @@ using sandbox::Ending;
 constexpr char kSources[] = "/work";
 constexpr char kBuild[] = "/build";
 constexpr char kPlace[] = "/tmp";
+constexpr char kLocalCache[] = "/cache";
 constexpr int64_t kSourceTime = 1'577'836'800;  // 2020-01-01
 constexpr int64_t kRunMsMaxDefault = 600'000;
 constexpr int64_t kReportMsMax = 120'000;
@@ -44,6 +47,7 @@ class Deadline {
                                                                  start_)
         .count();
   }
+  int64_t wall_ms_max() const { return wall_ms_max_; }
   int64_t LeftMs() const { return std::max<int64_t>(1, wall_ms_max_ - SpentMs()); }
 
  private:
@@ -64,12 +68,29 @@ std::string Program(std::string_view name) {
 }
 
 json BuildRequest() {
-  return {{"work", kSources},           {"files", json::array()},
-          {"ctest", json::array()},     {"command", ""},
-          {"sentinels", json::array()}, {"manifest", nullptr},
-          {"jobs", Compilers()},        {"ccache", false},
-          {"ccache_folder", "/cache"},  {"ccache_storage", ""},
+  return {{"work", kSources},
+          {"files", json::array()},
+          {"ctest", json::array()},
+          {"command", ""},
+          {"sentinels", json::array()},
+          {"manifest", nullptr},
+          {"jobs", Compilers()},
+          {"ccache", false},
+          {"ccache_folder", kLocalCache},
+          {"ccache_storage", ""},
           {"only_shared", false}};
+}
+
+// Sources of GoogleTest that the base has, for repositories that would fetch them. All of /usr/src
+// is hidden; a repository that is GoogleTest has its own.
+constexpr char kBaseGoogleTest[] = "/usr/src/googletest";
+constexpr char kGoogleTest[] = "/googletest";
+
+void MountGoogleTest(const v1::RepositoryEnvironment& environment, sandbox::SandboxSpec& spec) {
+  const auto& hidden = environment.masked_paths();
+  if (std::find(hidden.begin(), hidden.end(), "/usr/include/gtest") != hidden.end()) return;
+  if (::access(kBaseGoogleTest, R_OK) != 0) return;
+  spec.mounts.push_back({kBaseGoogleTest, kGoogleTest, false});
 }
 
 class CppSession : public TestSession {
@@ -109,18 +130,23 @@ class CppSession : public TestSession {
     return OkStatus();
   }
 
-  // The build folder stays: the next build looks at it.
+  // The build folder stays: the next build looks at it. The compiler cache's own folder does not:
+  // what the state under test left there would stand before the compilers.
   Status Restore() {
-    TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kPlace));
-    TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(kSources));
+    for (const char* folder : {kPlace, kSources, kLocalCache}) {
+      TASKMINT_RETURN_IF_ERROR(sandbox_->Clear(folder));
+    }
     return PutTree();
   }
 
   Result<TestRunOutput> Make(const TestRun& run, std::stop_token stop) {
+    timed_out_ = false;
     const Deadline deadline(run.wall_ms_max > 0 ? run.wall_ms_max : kRunMsMaxDefault);
     TestRunOutput output;
     const auto finish = [&] {
-      output.wall_ms = deadline.SpentMs();
+      // A program that was stopped for want of time took what there was.
+      output.wall_ms =
+          timed_out_ ? std::max(deadline.SpentMs(), deadline.wall_ms_max()) : deadline.SpentMs();
       output.log = CutMiddle(output.log, kRunLogBytesMax);
       return output;
     };
@@ -181,8 +207,20 @@ class CppSession : public TestSession {
     manifest_.clear();
     CommandResult result;
     output.built = false;
+    const int64_t kills = sandbox_->MemoryKills();
+    const int64_t jobs_cpu_ms = output.cpu_ms;
     TASKMINT_ASSIGN_OR_RETURN(
-        const bool exited, RunStep("build.py", request, deadline.LeftMs(), output, result, stop));
+        bool exited, RunStep("build.py", request, deadline.LeftMs(), output, result, stop));
+    if (sandbox_->MemoryKills() > kills && Compilers() > 1) {
+      // Compilers beside one another needed more memory than there is: one at a time, from the
+      // beginning, needs what it needs on every machine.
+      request["jobs"] = 1;
+      request["manifest"] = nullptr;
+      output.cpu_ms = jobs_cpu_ms;
+      output.log.clear();
+      TASKMINT_ASSIGN_OR_RETURN(
+          exited, RunStep("build.py", request, deadline.LeftMs(), output, result, stop));
+    }
     if (!exited) return false;
     Result<json> answer = ParseJson(result.output);
     if (result.exit_code != 0 || !answer.ok() || !answer->contains("tests") ||
@@ -225,6 +263,9 @@ class CppSession : public TestSession {
       return false;
     }
     ran = (*answer)["results"];
+    timed_out_ = std::any_of(ran.begin(), ran.end(), [](const json& one) {
+      return one.is_object() && one.value("timeout", json(false)) == json(true);
+    });
     AddLogs(built["tests"], ran, output);
     return true;
   }
@@ -264,7 +305,8 @@ class CppSession : public TestSession {
   const bool cached_;
   bool dirty_ = false;
   bool overfull_ = false;
-  std::string manifest_;  // of the build folder, as JSON; empty: build afresh
+  bool timed_out_ = false;  // the last run
+  std::string manifest_;    // of the build folder and of all tests, as JSON; empty: build afresh
 };
 
 }  // namespace
@@ -293,7 +335,8 @@ Result<std::unique_ptr<TestSession>> OpenCppSession(sandbox::SandboxHost& sandbo
                                                     const FileTree& tree, std::stop_token stop) {
   sandbox::SandboxSpec spec;
   spec.mounts = built.layers;
-  spec.scratch_paths = {kBuild, "/cache"};
+  MountGoogleTest(environment, spec);
+  spec.scratch_paths = {kBuild, kLocalCache};
   if (environment.masked_paths_size() > 0) {
     spec.masked_paths = {environment.masked_paths().begin(), environment.masked_paths().end()};
   }
@@ -318,8 +361,9 @@ Result<FileTree> ObjectsOfLayer(sandbox::SandboxHost& sandboxes, const sandbox::
   // Compiled where the states are, so that paths agree.
   spec.mounts = {{layer.host_path, kCcachePath, false},
                  {layer.host_path + "/" + kCcacheSources, kSources, false}};
+  MountGoogleTest({}, spec);
   spec.work_path = "/empty";
-  spec.scratch_paths = {kBuild, "/cache"};
+  spec.scratch_paths = {kBuild, kLocalCache};
   TASKMINT_ASSIGN_OR_RETURN(auto opened, sandboxes.Open(spec, stop));
   json request = BuildRequest();
   request["ccache"] = true;

@@ -4,6 +4,8 @@ Stands behind tokens.py and listing.py. Reads a JSON object on standard input an
 on standard output. Of the repository nothing runs here but what its own CMake files run; test
 programs are only linked.
 """
+import copy
+import ctypes
 import hashlib
 import json
 import os
@@ -13,6 +15,7 @@ import shutil
 import subprocess
 import sys
 
+PR_SET_DUMPABLE = 4
 PLACE = "/build/.taskmint"  # what is ours in the build folder
 TEST_OPTION = re.compile(r"(?:^|_)(?:BUILD_?|ENABLE_?|WITH_?)*(?:UNIT_?|ALL_?)?"
                          r"TEST(?:S|ING)?(?:_ENABLED)?$", re.IGNORECASE)
@@ -21,6 +24,8 @@ NO_OPTION = re.compile(r"FUZZ|PERF|BENCH|COVER|VALGRIND|INSTALL|CUDA|SANITI|ONLI
 OPTION = re.compile(r"\b(?:cmake_dependent_)?option\s*\(\s*([A-Za-z0-9_]+)", re.IGNORECASE)
 ERROR = re.compile(r"error|FAILED|undefined reference|cannot find|not found", re.IGNORECASE)
 LOG_BYTES_MAX = 96 << 10
+# Mangled names in namespaces of the test frameworks.
+OF_FRAMEWORK = re.compile(r"_Z(?:TV|TI|TS|GV|L)?NK?(?:7testing|7doctest|5Catch|8internal)")
 
 
 def tests_options(work):
@@ -43,9 +48,9 @@ def tests_options(work):
 def bundled_sources():
     """Sources of test frameworks that the base has, for builds that would fetch them."""
     found = []
-    for name, folder in (("GOOGLETEST", "/usr/src/googletest"), ("GTEST", "/usr/src/googletest")):
-        if os.path.isfile(folder + "/CMakeLists.txt"):
-            found.append("-DFETCHCONTENT_SOURCE_DIR_%s=%s" % (name, folder))
+    for name in ("GOOGLETEST", "GTEST"):
+        if os.path.isfile("/googletest/CMakeLists.txt"):
+            found.append("-DFETCHCONTENT_SOURCE_DIR_%s=/googletest" % name)
     return found
 
 
@@ -60,6 +65,7 @@ class Build(TestListing):
         self.left_out = {}  # target -> objects that take no part in its program
         self.carriers = []  # programs that are to be made anew by the next build
         self.environment = dict(os.environ)
+        self.listing = None  # all tests
         self.place_launcher()
 
     def say(self, text):
@@ -78,6 +84,7 @@ class Build(TestListing):
         if cache:
             self.environment.update({
                 "CCACHE_DIR": self.request["ccache_folder"], "CCACHE_NOSTATS": "1",
+                "CCACHE_CONFIGPATH": "/dev/null",
                 "CCACHE_REMOTE_STORAGE": self.request["ccache_storage"],
                 "CCACHE_COMPILERCHECK": "content", "CCACHE_MAXSIZE": "400M",
                 "CCACHE_SLOPPINESS": "include_file_mtime,include_file_ctime",
@@ -228,9 +235,9 @@ class Build(TestListing):
                 return words
         return None
 
-    def link(self, target, added, output):
-        """Links a program from those of its objects that there are, with others before them: of two
-        main functions the first counts."""
+    def link(self, target, added, output, own_main=False):
+        """Links a program from those of its objects that there are, and others. What is defined
+        twice is an error here as it is to the repository."""
         program = target["artifacts"][0]
         words = self.link_words(program)
         if words is None:
@@ -240,12 +247,52 @@ class Build(TestListing):
                 (word not in left_out and os.path.exists(os.path.join(self.build, word)))]
         kept[kept.index("-o") + 1] = output
         first = next((at for at, word in enumerate(kept) if word.endswith(".o")), kept.index("-o"))
-        kept[first:first] = added
-        kept.append("-Wl,-z,muldefs")
+        kept[first:first] = self.without_repeats(added, [os.path.join(self.build, word)
+                                                         for word in kept if word.endswith(".o")])
+        if own_main:
+            kept = [self.with_weak_main(word) if word.endswith(".o") and word not in added else word
+                    for word in kept]
         if os.path.exists(output):
             os.unlink(output)
         code, text = self.run(kept, self.build, True)
         return code == 0
+
+    def with_weak_main(self, word):
+        """A copy of an object whose main gives way to another; itself where it has none."""
+        path = os.path.join(self.build, word)
+        if "main" not in self.symbols_of([path]):
+            return word
+        weak = "%s/%s.o" % (PLACE, hashlib.sha256(word.encode()).hexdigest()[:16])
+        self.run(["objcopy", "--weaken-symbol=main", path, weak], "/", True)
+        return weak
+
+    def symbols_of(self, objects):
+        """Those that may be defined once only."""
+        _, text = self.run(["nm", "-P", "--defined-only", "--extern-only"] + objects, "/", True)
+        lines = [line.split() for line in text.splitlines()]
+        return {words[0] for words in lines if len(words) > 1 and words[1] in "TDBRSG"}
+
+    def without_repeats(self, added, objects):
+        """The same objects, without what they repeat of others because they have a test file's
+        beginning. What a header of the repository's own defines stays: that is its error."""
+        for made in added if objects else []:
+            repeated = sorted(self.symbols_of([made]) & self.symbols_of(objects))
+            if not repeated:
+                continue
+            self.run(["objcopy"] + ["--weaken-symbol=" + name for name in
+                                    self.of_test_files(made, repeated)] + [made], "/", True)
+        return added
+
+    def of_test_files(self, made, names):
+        """Of the names those that a framework, a test file or the base defines."""
+        _, text = self.run(["nm", "-P", "-l", "--defined-only", "--extern-only", made], "/", True)
+        found = {}
+        for line in text.splitlines():
+            words, _, place = line.partition("\t")
+            found[words.split(" ")[0]] = place.rpartition(":")[0]
+        return [name for name in names if name == "main" or OF_FRAMEWORK.match(name) or
+                not found.get(name, "").startswith(self.work + "/") or
+                TEST_SOURCE.search(found[name][len(self.work) + 1:])]
 
     def mend_programs(self, tests):
         """Programs of which some objects could not be compiled, from the others."""
@@ -271,11 +318,13 @@ class Build(TestListing):
             if made is None:
                 continue
             if sentinel["form"] == "plain":
-                output = "%s/run/%d" % (PLACE, number)
-                os.makedirs(PLACE + "/run", exist_ok=True)
+                # Where the tests' own programs are, under a name like theirs.
+                folder = os.path.dirname(target["artifacts"][0]) if target else self.build
+                output = os.path.join(folder, sentinel["class"])
                 sentinel["built"] = self.link_plain(sentinel, target, made, output)
                 if sentinel["built"]:
                     plain.append(self.plain_test(sentinel, output))
+                self.carriers.append(output)
             else:
                 carriers.setdefault(target["name"], []).append((sentinel, made))
         for name, parts in carriers.items():
@@ -332,21 +381,21 @@ class Build(TestListing):
         with open(place, "w", newline="") as file:
             file.write(self.text_of(sentinel, model))
         try:
-            code, _ = self.run(words + ["-w"], folder, True)
+            code, _ = self.run(words + ["-w", "-g1"], folder, True)
         finally:
             os.unlink(place)
         return made if code == 0 else None
 
     def link_plain(self, sentinel, target, made, output):
         if target is not None:
-            return self.link(target, [made], output)
+            return self.link(target, [made], output, own_main=True)
         linker = "gcc" if sentinel["path"].endswith(".c") else "g++"
         return self.run([linker, made, "-o", output], self.build, True)[0] == 0
 
     def plain_test(self, sentinel, output):
         return {"name": sentinel["class"], "argv": [output], "folder": self.build, "variables": [],
-                "will_fail": False, "pass": [], "fail": [], "skip": None, "timeout_s": None,
-                "target": None, "plain": True}
+                "will_fail": False, "pass": [], "fail": [], "skip": None, "target": None,
+                "plain": True}
 
     # --- the whole
 
@@ -355,14 +404,16 @@ class Build(TestListing):
             tests = [{"name": self.request["command"],
                       "argv": ["/bin/sh", "-c", self.request["command"]], "folder": self.work,
                       "variables": [], "will_fail": False, "pass": [], "fail": [], "skip": None,
-                      "timeout_s": None, "target": None, "plain": True}]
+                      "target": None, "plain": True}]
             self.commands, self.targets = [], {}
             return tests + self.place_sentinels([])
         if not self.configure():
             self.unbuilt.append("the configuration")
             return None
         self.read_model()
-        tests = self.select(self.list_tests())
+        if self.listing is None:  # before anything is built: CTest runs programs to list their tests
+            self.listing = self.list_tests()
+        tests = self.select(copy.deepcopy(self.listing))
         self.compile(tests)
         if self.request["only_shared"]:
             return []
@@ -421,10 +472,17 @@ def empty(folder):
 
 
 def main():
+    # What the build runs of the repository's own cannot read the sentinels from here.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     request = json.load(sys.stdin)
-    if request["manifest"] is None or not restore(request["manifest"]):
+    known = request["manifest"]
+    if known is not None and not restore(known["files"]):
+        known = None
+    if known is None:
         empty("/build")
     build = Build(request)
+    if known is not None:
+        build.listing = known["tests"]
     tests = build.go()
     for test in tests or []:
         program = test["argv"][0]
@@ -432,7 +490,9 @@ def main():
             os.path.isfile(program) else None
     unbuilt = [one["path"] for one in request["sentinels"] if not one.get("built")]
     json.dump({"tests": tests, "log": build.text(), "unbuilt": build.unbuilt[:20],
-               "sentinels_unbuilt": unbuilt, "manifest": manifest(build.carriers)}, sys.stdout)
+               "sentinels_unbuilt": unbuilt,
+               "manifest": {"files": manifest(build.carriers), "tests": build.listing}},
+              sys.stdout)
 
 
 main()

@@ -14,8 +14,12 @@ GOOGLE = {"TEST", "TEST_F", "TEST_P"}
 NAMED = {"TEST_CASE": 0, "SCENARIO": 0, "TEST_CASE_METHOD": 1, "TEST_CASE_FIXTURE": 1}
 SECTIONS = {"SECTION", "SUBCASE", "GIVEN", "WHEN", "THEN", "AND_GIVEN", "AND_WHEN", "AND_THEN"}
 LEAVES = {"return", "break", "continue", "throw", "goto", "GTEST_SKIP", "SKIP", "FAIL", "SUCCEED"}
+LEAVE_FROM_WITHIN = {"return", "throw", "goto", "GTEST_SKIP", "SKIP"}  # of a block in the body
+DECLARED = {"struct", "class", "union", "enum", "namespace"}
 COMPARISONS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
-LITERAL = re.compile(r"^(?:[1-9][0-9]{0,8}|0)[uUlL]*$")
+# Not 0, which may be a pointer.
+LITERAL = re.compile(r"^(?:0[xX][0-9a-fA-F]{1,8}|[1-9][0-9]{0,8})(?=[uUlL]*$)")
+TRUTHS = {"true": "false", "false": "true"}
 TURNED_OTHERS_MAX = 3
 
 
@@ -135,6 +139,8 @@ class File:
                 finish = closing(self.tokens, place)
                 if finish is None:
                     return
+                if self.may_leave(opening, place, finish):
+                    return
                 if depth == 0 and self.is_sure_block(place):
                     yield from self.expectations(place, finish)
                 place = finish
@@ -150,9 +156,35 @@ class File:
                     self.tokens[place + 1].text == "(":
                 spans, finish = self.arguments(place + 1)
                 if finish is not None and self.tokens[finish + 1].text == ";":
-                    for text in self.turned(token.text, spans):
-                        yield token.begin, self.tokens[finish].end, text
+                    texts = self.turned(token.text, spans)
+                    if texts:
+                        # One that looks as it did says nothing to who looks for it.
+                        alike = [text for text in texts if text.startswith(token.text + "(")]
+                        chosen = alike if alike and DRAW.random() < 0.8 else texts
+                        yield token.begin, self.tokens[finish].end, DRAW.choice(chosen)
             place += 1
+
+    def may_leave(self, opening, place, finish):
+        """Whether a block may end the test from within. What a lambda or a type of its own holds
+        cannot, and a section is left alone."""
+        begin = place
+        while begin - 1 > opening and self.tokens[begin - 1].text not in ("{", "}", ";"):
+            begin -= 1
+        head = {token.text for token in self.tokens[begin:place]}
+        if head & (DECLARED | SECTIONS) or self.is_lambda(place):
+            return False
+        return any(token.text in LEAVE_FROM_WITHIN for token in self.tokens[place:finish])
+
+    def is_lambda(self, place):
+        """[...] { or [...](...) {, with what may stand between."""
+        at = place - 1
+        while at > 0 and self.tokens[at].text not in (")", "]", ";", "{", "}"):
+            at -= 1
+        depth = 0
+        while at > 0 and (depth or self.tokens[at].text == ")"):
+            depth += {")": 1, "(": -1}.get(self.tokens[at].text, 0)
+            at -= 1
+        return self.tokens[at].text == "]"
 
     def is_sure_block(self, place):
         before = self.tokens[place - 1].text
@@ -170,7 +202,8 @@ class File:
 
     def turned(self, macro, spans):
         if macro == "assert" and len(spans) == 1:
-            return ["assert(!(%s))" % self.source(spans[0])]
+            return ["assert(!(%s))" % self.source(spans[0])] + \
+                self.other_literal_of_expression("assert", spans, 1)
         if macro.startswith("TEST_ASSERT"):
             return self.turned_unity(macro[len("TEST_ASSERT"):].lstrip("_"), spans)
         head, _, kind = macro.partition("_")
@@ -233,9 +266,13 @@ class File:
 
     def changed(self, token):
         """Another literal; nothing for what is none."""
-        if token.kind == "number" and LITERAL.match(token.text):
-            digits = re.match("[0-9]+", token.text).group()
-            return str(int(digits) + DRAW.randrange(1, 9)) + token.text[len(digits):]
+        number = LITERAL.match(token.text) if token.kind == "number" else None
+        if number:
+            more = int(number.group(), 0) + DRAW.randrange(1, 9)
+            text = "0x%x" % more if number.group()[:2].lower() == "0x" else str(more)
+            return text + token.text[number.end():]
+        if token.kind == "name" and token.text in TRUTHS:
+            return TRUTHS[token.text]
         if token.kind == "string" and token.text.startswith('"'):
             return token.text[:-1] + DRAW.choice("aeiou") + '"'
         return None

@@ -10,6 +10,8 @@ FILTERS = re.compile(r"--?(?:gtest_filter|gtest_also_run_disabled_tests|gtest_ou
                      r"test-suite|ts)=")
 TEST_SOURCE = re.compile(r"(?i:(?:^|/)(?:unit_?)?tests?(?:/|[_.-][^/]*$)|[_.-]tests?\.\w+$)|"
                          r"Tests?\.\w+$")
+# As GoogleTest's and CMake's own modules name it, and those of Catch2 and doctest.
+NOT_BUILT = re.compile(r"^(.*)_NOT_BUILT(?:-[0-9a-f]{7})?$", re.DOTALL)
 FRAMEWORK_ITSELF = re.compile(r"define\s+\w*CONFIG_(?:MAIN|RUNNER|IMPLEMENT)")
 
 
@@ -67,8 +69,9 @@ class TestListing:
         for test in shown:
             values = {one["name"]: one["value"] for one in test.get("properties", [])}
             name, command = test["name"], test.get("command") or []
-            if name.endswith("_NOT_BUILT"):  # what a discovery after the build would split up
-                target = self.targets.get(name[:-len("_NOT_BUILT")])
+            unbuilt = NOT_BUILT.match(name)
+            if unbuilt:  # what a discovery after the build would split up
+                target = self.targets.get(unbuilt.group(1))
                 if target is not None and target["artifacts"]:
                     name, command = target["name"], [target["artifacts"][0]]
             if not command or values.get("DISABLED") in (True, "TRUE", "ON"):
@@ -81,7 +84,6 @@ class TestListing:
                           "pass": values.get("PASS_REGULAR_EXPRESSION") or [],
                           "fail": values.get("FAIL_REGULAR_EXPRESSION") or [],
                           "skip": values.get("SKIP_RETURN_CODE"),
-                          "timeout_s": values.get("TIMEOUT"),
                           "target": self.programs.get(program, {}).get("name")})
         return self.joined(tests) if shown else self.untold_tests()
 
@@ -89,7 +91,7 @@ class TestListing:
         """Programs made of test files, where the CMake files tell CTest of no test at all."""
         return [{"name": target["name"], "argv": [target["artifacts"][0]],
                  "folder": os.path.dirname(target["artifacts"][0]), "variables": [],
-                 "will_fail": False, "pass": [], "fail": [], "skip": None, "timeout_s": None,
+                 "will_fail": False, "pass": [], "fail": [], "skip": None,
                  "target": target["name"]}
                 for _, target in sorted(self.targets.items())
                 if target["type"] == "EXECUTABLE" and target["artifacts"] and
@@ -107,10 +109,8 @@ class TestListing:
                 continue
             key = json.dumps([plain, test["variables"]])
             if key not in groups:
-                groups[key] = dict(test, argv=plain)
+                groups[key] = dict(test, argv=plain, name=test["target"])
                 result.append(groups[key])
-            else:
-                groups[key]["name"] = test["target"]
         return result
 
     def select(self, tests):
