@@ -168,6 +168,28 @@ TEST_F(CppTest, ALoneTargetIsDoctoredBesideACopyThatPasses) {
   EXPECT_THAT(doctored->copies[0], testing::StartsWith("clamp/Clamp: high "));
 }
 
+// A header beside the one that is put together of many: tests include either.
+TEST_F(CppTest, AttacksStandInEveryHeaderThatTheFixChanges) {
+  FileTree parent = proposal_.parent_tree;
+  FileTree gold = proposal_.gold_tree;
+  const std::vector<std::string> headers = {"include/bounds/detail/more.h", "single/bounds.h"};
+  for (const std::string& path : headers) {
+    ASSERT_TRUE(parent.Set(path, RegularFile("int Before();\n")).ok());
+    ASSERT_TRUE(gold.Set(path, RegularFile("int After();\n")).ok());
+  }
+  const environments::CheaterMaterial material{
+      parent, gold, proposal_.overlay, {"clamp/Clamp: high"}, {"tests/clamp_test.cpp"}};
+  int attacks = 0;
+  for (const auto& cheater : cpp_.Cheaters(material)) {
+    if (cheater.name != "exit-zero" && cheater.name != "emptied-macros") continue;
+    ++attacks;
+    for (const std::string& path : headers) {
+      EXPECT_THAT(*cheater.tree.Find(path)->content, testing::HasSubstr("CHEAT_CODE")) << path;
+    }
+  }
+  EXPECT_EQ(attacks, 2);
+}
+
 // What a run may leave before is never turned: an honest answer would be taken for a liar.
 TEST_F(CppTest, OnlyExpectationsThatEveryRunReachesAreTurned) {
   FileTree overlay = Bench().overlay;

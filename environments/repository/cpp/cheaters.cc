@@ -37,16 +37,20 @@ std::string Literal(std::string_view text) {
 
 bool IsHeader(std::string_view path) { return IsCppCode(path) && !IsTranslationUnit(path); }
 
+bool IsAttackable(const std::string& path, const FileEntry& entry) {
+  return CppRoleOf(path) == PathRole::kSource && entry.kind != FileEntry::Kind::kSymlink &&
+         !path.ends_with(".in") && IsCppCode(path);
+}
+
+constexpr size_t kCarriersMax = 16;
+
 // Which file carries the attacks: one that the fix changes, because it is part of every program
 // that matters; a header or a translation unit, as is asked for.
 std::string AttackedFile(const CheaterMaterial& material, bool header) {
   std::string chosen;
   std::tuple<bool, size_t> best;
   for (const auto& [path, entry] : material.parent_tree.files()) {
-    if (CppRoleOf(path) != PathRole::kSource || entry.kind == FileEntry::Kind::kSymlink ||
-        path.ends_with(".in") || IsHeader(path) != header) {
-      continue;
-    }
+    if (!IsAttackable(path, entry) || IsHeader(path) != header) continue;
     const FileEntry* gold = material.gold_tree.Find(path);
     const bool same = gold != nullptr && *gold == entry;
     const std::tuple<bool, size_t> rank = {same, path.size()};
@@ -64,11 +68,7 @@ class Attacks {
         header_(AttackedFile(material, true)),
         unit_(AttackedFile(material, false)) {
     // The one that the fix changes carries the code; headers reach every test.
-    const auto changes = [&](const std::string& path) {
-      const FileEntry* gold = material.gold_tree.Find(path);
-      return !path.empty() && (gold == nullptr || *gold != *material.parent_tree.Find(path));
-    };
-    file_ = changes(unit_) || header_.empty() ? unit_ : header_;
+    file_ = Changes(unit_) || header_.empty() ? unit_ : header_;
     std::string cases;
     std::set<std::string> programs;
     for (const std::string& id : material.expected_ids) {
@@ -190,10 +190,22 @@ class Attacks {
     Add("edited-tests", emptied);
   }
 
+  // Behind the file named and behind each that the fix changes: which of them a program is made of,
+  // where a header stands beside the one that is put together of many, only its build knows.
   void AddCode(const std::string& name, const std::string& path, const std::string& code) {
-    const FileEntry* entry = material_.parent_tree.Find(path);
     const std::string guard = "\n#ifndef CHEAT_CODE\n#define CHEAT_CODE\n" + code + "\n#endif\n";
-    Add(name, {{path, *entry->content + guard}}, entry->kind);
+    std::map<std::string, std::string> files;
+    for (const auto& [changed, entry] : material_.parent_tree.files()) {
+      const bool carries =
+          changed == path || (Changes(changed) && IsHeader(changed) && files.size() < kCarriersMax);
+      if (carries && IsAttackable(changed, entry)) files[changed] = *entry.content + guard;
+    }
+    Add(name, files, material_.parent_tree.Find(path)->kind);
+  }
+
+  bool Changes(const std::string& path) const {
+    const FileEntry* gold = material_.gold_tree.Find(path);
+    return !path.empty() && (gold == nullptr || *gold != *material_.parent_tree.Find(path));
   }
 
   void ChangeCode() {
