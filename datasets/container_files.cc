@@ -1,7 +1,10 @@
 #include "datasets/container_files.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
+
+#include "proto/base/utf8.h"
 
 namespace taskmint::datasets {
 namespace {
@@ -12,6 +15,22 @@ constexpr std::string_view kPackages =
     "bash ca-certificates git make patch procps python3 python3-venv tzdata";
 constexpr std::string_view kAgentPath =
     "/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// What builds set (orchestrator/stages/build.cc), and where drivers mount layers.
+constexpr std::array<std::string_view, 3> kVariables = {"LANG", "PYTHONHASHSEED", "TZ"};
+constexpr std::array<std::string_view, 2> kLayerFolders = {"/ccache", "/venv"};
+constexpr size_t kVariableBytesMax = 100;
+
+bool IsVariableValue(std::string_view value) {
+  return value.size() <= kVariableBytesMax && std::all_of(value.begin(), value.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-';
+         });
+}
+
+Status NoContainer(const std::string& what) {
+  return {Code::kInvalidArgument, Boundary::kConfig, what};
+}
 
 std::string EnvironmentQuoted(std::string_view text) {
   std::string quoted = "\"";
@@ -44,6 +63,32 @@ Result<std::string> BaseImageOf(const v1::Base& base) {
                 "no public image is known for its base, '" + name + "'");
 }
 
+Status CheckContainerEnvironment(const v1::RepositoryEnvironment& environment) {
+  for (const auto& [name, value] : environment.variables()) {
+    if (std::find(kVariables.begin(), kVariables.end(), name) == kVariables.end()) {
+      return NoContainer("variables hold '" + OneLine(name.substr(0, 100)) +
+                         "', which no environment is built with");
+    }
+    if (!IsVariableValue(value)) {
+      return NoContainer("the variable " + name + " is not a word of [A-Za-z0-9._-]");
+    }
+  }
+  if (environment.layers_size() > static_cast<int>(kLayerFolders.size())) {
+    return NoContainer("layers are too many");
+  }
+  for (int i = 0; i < environment.layers_size(); ++i) {
+    const std::string& path = environment.layers(i).mount_path();
+    if (std::find(kLayerFolders.begin(), kLayerFolders.end(), path) == kLayerFolders.end()) {
+      return NoContainer("a layer's mount_path is '" + OneLine(path.substr(0, 100)) +
+                         "', where no driver mounts one");
+    }
+    for (int j = 0; j < i; ++j) {
+      if (environment.layers(j).mount_path() == path) return NoContainer("layers share a path");
+    }
+  }
+  return OkStatus();
+}
+
 std::string DockerfileText(const v1::RepositoryEnvironment& environment,
                            const ContainerPlan& plan) {
   std::string text = "FROM " + plan.image + "\n";
@@ -52,12 +97,13 @@ std::string DockerfileText(const v1::RepositoryEnvironment& environment,
       "--no-install-recommends " +
       std::string(kPackages) + " && rm -rf /var/lib/apt/lists/*\n";
   std::map<std::string, std::string> variables = {
-      {"LANG", "C.UTF-8"},
-      {"PATH", plan.for_agent ? std::string(kAgentPath) : "/venv/bin:/usr/bin:/bin"},
-      {"PYTHONHASHSEED", "0"},
-      {"TZ", "UTC"},
-      {"VIRTUAL_ENV", "/venv"}};
-  for (const auto& [name, value] : environment.variables()) variables[name] = value;
+      {"LANG", "C.UTF-8"}, {"PATH", "/usr/bin:/bin"}, {"TZ", "UTC"}};
+  if (plan.for_agent) {
+    variables["PATH"] = kAgentPath;
+    variables["PYTHONHASHSEED"] = "0";
+    variables["VIRTUAL_ENV"] = "/venv";
+    for (const auto& [name, value] : environment.variables()) variables[name] = value;
+  }
   for (const auto& [name, value] : variables) {
     text.append("ENV ").append(name).append("=").append(EnvironmentQuoted(value)).append("\n");
   }

@@ -18,15 +18,30 @@ namespace taskmint::datasets {
 // another.
 Result<std::string> BaseImageOf(const v1::Base& base);
 
+// Whether an environment says nothing that would reach beyond the code under test: the variables
+// that environments are built with, with values that are a word, and layers in folders that drivers
+// mount. A variable like PYTHONPATH or LD_PRELOAD, or a layer beside the grader, would let an agent
+// run code in the grader. INVALID_ARGUMENT (config) names the field.
+Status CheckContainerEnvironment(const v1::RepositoryEnvironment& environment);
+
+// How scripts start a grader, up to its path: nothing of the image's or the agent's environment
+// reaches its interpreter but what limits a run and what tells a container.
+constexpr const char* kGraderInterpreter =
+    R"(/usr/bin/env -i PATH=/usr/bin:/bin LANG=C.UTF-8 TZ=UTC \
+  ${TASKMINT_WALL_MS_MAX:+"TASKMINT_WALL_MS_MAX=$TASKMINT_WALL_MS_MAX"} \
+  ${container:+container=1} ${KUBERNETES_SERVICE_HOST:+KUBERNETES_SERVICE_HOST=1} \
+  /usr/bin/python3 -I)";
+
 // What the image of an exported task is made of, in the order of its steps: the packages that every
-// minting machine has, the environment's variables, its layers (archives in the build context).
+// minting machine has, the variables, the layers (archives in the build context).
 struct ContainerPlan {
   std::string image;
   // (archive in the build context, absolute folder); unpacked in this order.
   std::vector<std::pair<std::string, std::string>> archives;
   // Steps between the archives and the work folder, each a whole line ("COPY . /tests/").
   std::vector<std::string> steps;
-  // Also the folders of programs that people install. A grader's image has the sandbox's PATH.
+  // With the environment's variables and its programs in the PATH. A grader's image has neither:
+  // the runs that it makes take them from its own data.
   bool for_agent = false;
 };
 std::string DockerfileText(const v1::RepositoryEnvironment& environment, const ContainerPlan& plan);

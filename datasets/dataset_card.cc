@@ -182,7 +182,25 @@ std::string ProofText(const DatasetCard& card) {
   }
   return "The files here were run as they are, from nothing but the export: for every task the "
          "reference solution scores 1, the untouched state 0, and every attempt to pass without "
-         "solving it 0. A task for which that does not hold was left out.\n";
+         "solving it 0. A task for which that does not hold was left out. The steps of the "
+         "Dockerfiles were taken over the packages of the machine that exported, of the same "
+         "release: a program that it has, and the Dockerfile does not install, is not noticed "
+         "there.\n";
+}
+
+std::string GateText(const DatasetCard& card, const std::string& rows) {
+  constexpr const char* kGateDemands =
+      "its environment builds, the fix makes failing tests pass and breaks none over repeated "
+      "runs, doing nothing and cheating score 0, damaged fixes are caught, and the fix is not "
+      "readable from what the agent sees.\n";
+  if (card.imported == 0) return std::string("Every task went through one gate: ") + kGateDemands;
+  const std::string imported =
+      std::to_string(card.imported) + " of " + std::to_string(card.rows) + " " + rows +
+      (card.row == "task" ? "" : " are of tasks that") +
+      " were imported from other exports: what their records say of the gate was measured there, "
+      "and is not vouched for here.";
+  if (card.imported == card.rows) return imported + "\n";
+  return imported + " Every other task went through one gate: " + kGateDemands;
 }
 
 // "- 2 near-duplicate"
@@ -196,8 +214,13 @@ std::string CountsList(const Counts& counts) {
 
 }  // namespace
 
-void DatasetCard::Count(const v1::Task& task) {
+void DatasetCard::Count(const v1::Candidate& kept) {
+  const v1::Task& task = kept.task();
   ++rows;
+  const bool elsewhere =
+      std::any_of(kept.evidence().begin(), kept.evidence().end(),
+                  [](const v1::Evidence& evidence) { return evidence.gate() == "import"; });
+  imported += elsewhere ? 1 : 0;
   const auto named = [](const std::string& text) { return text.empty() ? "unknown" : text; };
   ++languages[named(task.language())];
   ++licences[named(task.licence().spdx_id())];
@@ -222,10 +245,7 @@ std::string WriteDatasetCard(const DatasetCard& card) {
   if (card.row == "task") {
     text += ProofText(card) + "\n";
   }
-  text +=
-      "Every task went through one gate: its environment builds, the fix makes failing tests pass "
-      "and breaks none over repeated runs, doing nothing and cheating score 0, damaged fixes are "
-      "caught, and the fix is not readable from what the agent sees.\n";
+  text += GateText(card, rows);
   if (!card.usage.empty()) text += "\n## How to use it\n\n" + card.usage + "\n";
   text += "\n## What is in it\n";
   text += CountsTable("language", rows, card.languages);

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "proto/task.pb.h"
+#include "proto/job.pb.h"
 
 namespace taskmint::datasets {
 
@@ -27,6 +27,8 @@ struct DatasetCard {
   std::map<std::string, int64_t> licences;
   std::map<std::string, int64_t> sources;
   std::map<std::string, int64_t> bases;
+  // Rows of tasks that came from an export: their evidence was measured elsewhere.
+  int64_t imported = 0;
   // Pipelines that minted the tasks.
   std::map<std::string, int64_t> pipelines;
   // (split, path pattern): ("test", "data/test-*.jsonl"). Empty where the hub cannot read the rows,
@@ -41,8 +43,8 @@ struct DatasetCard {
   // Markdown of the exporter's own: how the files are used. May be empty.
   std::string usage;
 
-  // Adds one row of `task` to rows and to the counts.
-  void Count(const v1::Task& task);
+  // Adds one row of a kept task to rows and to the counts.
+  void Count(const v1::Candidate& kept);
 };
 
 // The file's text. Front matter: license (the identifier in the hub's spelling where all rows share

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "datasets/container_files.h"
 #include "proto/base/digest.h"
 #include "proto/base/file_tree.h"
 #include "proto/base/utf8.h"
@@ -14,15 +15,14 @@ namespace {
 
 constexpr size_t kForeignTextBytesMax = 1 << 20;
 constexpr size_t kForeignLineBytesMax = 4'000;
+// What a test run's report can name: file and class of 4 KiB each, a name of 64 KiB, as
+// verifier/junit.cc reads them, and what stands between.
+constexpr size_t kForeignTestIdBytesMax = 80 << 10;
 constexpr int kForeignListItemsMax = 1'000'000;
 constexpr int64_t kDayMs = 86'400'000;
 constexpr int64_t kTebibyte = int64_t{1} << 40;
 constexpr std::array kGates = {"lint",     "build",  "oracle", "null",       "cheaters",
                                "mutation", "repeat", "leak",   "difficulty", "import"};
-// Where no layer may be mounted, nor anything below.
-constexpr std::array kReservedFolders = {"usr",   "bin",    "sbin", "lib",  "lib32",
-                                         "lib64", "libx32", "etc",  "proc", "dev",
-                                         "sys",   "tmp",    "run",  "work", "root"};
 
 Status BadField(const std::string& field, const std::string& why) {
   return {Code::kInvalidArgument, Boundary::kConfig, field + " " + why};
@@ -55,11 +55,12 @@ Status CheckCommit(const std::string& field, std::string_view text) {
 
 // Sorted, without doubles, each as `is_usable` says.
 template <typename List, typename Usable>
-Status CheckList(const std::string& field, const List& list, const Usable& is_usable) {
+Status CheckList(const std::string& field, const List& list, const Usable& is_usable,
+                 size_t bytes_max = kForeignLineBytesMax) {
   if (list.size() > kForeignListItemsMax) return BadField(field, "is too long");
   for (int i = 0; i < list.size(); ++i) {
     const std::string& item = list.Get(i);
-    if (item.size() > kForeignLineBytesMax || !is_usable(item)) {
+    if (item.size() > bytes_max || !is_usable(item)) {
       return BadField(field, "holds '" + OneLine(item.substr(0, 100)) + "', which it may not");
     }
     if (i > 0 && !(list.Get(i - 1) < item)) return BadField(field, "is not sorted");
@@ -71,24 +72,13 @@ bool IsTestId(std::string_view id) {
   return !id.empty() && id.find('\0') == std::string_view::npos;
 }
 
+template <typename List>
+Status CheckTestIds(const std::string& field, const List& ids) {
+  return CheckList(field, ids, IsTestId, kForeignTestIdBytesMax);
+}
+
 Status CheckLayers(const v1::RepositoryEnvironment& environment) {
-  if (environment.layers_size() > 16) return BadField("layers", "are too many");
-  for (int i = 0; i < environment.layers_size(); ++i) {
-    const v1::Layer& layer = environment.layers(i);
-    const std::string_view path = layer.mount_path();
-    const std::string_view name = path.starts_with('/') ? path.substr(1) : std::string_view();
-    const bool word = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    });
-    const bool reserved =
-        std::find(kReservedFolders.begin(), kReservedFolders.end(), name) != kReservedFolders.end();
-    if (!word || reserved) {
-      return BadField("a layer's mount_path", "is '" + OneLine(path.substr(0, 100)) +
-                                                  "': a layer has a folder of its own at the root");
-    }
-    for (int j = 0; j < i; ++j) {
-      if (environment.layers(j).mount_path() == path) return BadField("layers", "share a path");
-    }
+  for (const v1::Layer& layer : environment.layers()) {
     TASKMINT_RETURN_IF_ERROR(CheckDigest("a layer's tree_digest", layer.tree_digest()));
     if (layer.recipe().size() > kForeignTextBytesMax)
       return BadField("a layer's recipe", "is too long");
@@ -100,6 +90,7 @@ Status CheckEnvironment(const v1::RepositoryEnvironment& environment) {
   TASKMINT_RETURN_IF_ERROR(
       CheckDigest("base.package_list_digest", environment.base().package_list_digest()));
   TASKMINT_RETURN_IF_ERROR(CheckLine("base.name", environment.base().name()));
+  TASKMINT_RETURN_IF_ERROR(CheckContainerEnvironment(environment));
   TASKMINT_RETURN_IF_ERROR(CheckLayers(environment));
   TASKMINT_RETURN_IF_ERROR(CheckDigest("environment.tree_digest", environment.tree_digest()));
   if (environment.work_path() != "/work") return BadField("work_path", "is not /work");
@@ -107,15 +98,6 @@ Status CheckEnvironment(const v1::RepositoryEnvironment& environment) {
   if (environment.test_command().size() > kForeignLineBytesMax ||
       HasControl(environment.test_command(), "\t")) {
     return BadField("test_command", "is too long or holds control characters");
-  }
-  for (const auto& [name, value] : environment.variables()) {
-    const bool word = !name.empty() && !(name[0] >= '0' && name[0] <= '9') &&
-                      std::all_of(name.begin(), name.end(), [](char c) {
-                        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                               (c >= '0' && c <= '9') || c == '_';
-                      });
-    if (!word || name.size() > 100) return BadField("variables", "hold a name that is none");
-    TASKMINT_RETURN_IF_ERROR(CheckLine("the variable " + name, value, false));
   }
   const v1::RunLimits& limits = environment.limits();
   if (limits.wall_ms_max() <= 0 || limits.wall_ms_max() > kDayMs) {
@@ -138,10 +120,10 @@ Status CheckVerifier(const v1::TestVerifier& tests) {
   TASKMINT_RETURN_IF_ERROR(CheckList("removed_paths", tests.removed_paths(), IsTreePath));
   TASKMINT_RETURN_IF_ERROR(CheckList("graded_files", tests.graded_files(), IsTreePath));
   if (tests.graded_files().empty()) return BadField("graded_files", "are empty");
-  TASKMINT_RETURN_IF_ERROR(CheckList("fail_to_pass", tests.fail_to_pass(), IsTestId));
-  TASKMINT_RETURN_IF_ERROR(CheckList("error_to_pass", tests.error_to_pass(), IsTestId));
-  TASKMINT_RETURN_IF_ERROR(CheckList("pass_to_pass", tests.pass_to_pass(), IsTestId));
-  TASKMINT_RETURN_IF_ERROR(CheckList("unjudged", tests.unjudged(), IsTestId));
+  TASKMINT_RETURN_IF_ERROR(CheckTestIds("fail_to_pass", tests.fail_to_pass()));
+  TASKMINT_RETURN_IF_ERROR(CheckTestIds("error_to_pass", tests.error_to_pass()));
+  TASKMINT_RETURN_IF_ERROR(CheckTestIds("pass_to_pass", tests.pass_to_pass()));
+  TASKMINT_RETURN_IF_ERROR(CheckTestIds("unjudged", tests.unjudged()));
   const bool none = tests.fail_to_pass().empty() && tests.error_to_pass().empty();
   return none ? BadField("fail_to_pass", "and error_to_pass are empty") : OkStatus();
 }

@@ -28,8 +28,9 @@ constexpr const char* kTestScript =
 # Grades /work, as the agent left it, by the hidden tests beside this file.
 rm -f /logs/verifier/reward.json /logs/verifier/reward.txt /tmp/rllm/reward.json
 mkdir -p /logs/verifier
-exec /usr/bin/python3 /tests/grade.py --state /work --reward-dir /logs/verifier
-)";
+exec )";
+constexpr const char* kTestScriptEnd =
+    " /tests/grade.py --state /work --reward-dir /logs/verifier\n";
 
 constexpr const char* kSolveScript =
     R"(#!/bin/sh
@@ -137,6 +138,7 @@ Status AddContainers(const ExportedTask& task, const std::vector<LayerArchive>& 
 
 Result<TaskFolder> HarborTask(const ExportedTask& task, const std::vector<LayerArchive>& layers,
                               const std::string& org) {
+  TASKMINT_RETURN_IF_ERROR(CheckContainerEnvironment(task.kept.task().environment().repository()));
   TaskFolder folder;
   FileTree& files = folder.files;
   TASKMINT_RETURN_IF_ERROR(files.Set("instruction.md", RegularFile(Instruction(task.kept.task()))));
@@ -144,7 +146,8 @@ Result<TaskFolder> HarborTask(const ExportedTask& task, const std::vector<LayerA
   for (const auto& [path, entry] : task.grader.files()) {
     TASKMINT_RETURN_IF_ERROR(files.Set("tests/" + path, entry));
   }
-  TASKMINT_RETURN_IF_ERROR(files.Set("tests/test.sh", Program(kTestScript)));
+  TASKMINT_RETURN_IF_ERROR(files.Set(
+      "tests/test.sh", Program(std::string(kTestScript) + kGraderInterpreter + kTestScriptEnd)));
   TASKMINT_RETURN_IF_ERROR(files.Set("solution/solve.sh", Program(kSolveScript)));
   TASKMINT_RETURN_IF_ERROR(files.Set("solution/gold.patch", RegularFile(task.gold_patch)));
   TASKMINT_RETURN_IF_ERROR(AddSideFiles(task, files));

@@ -33,9 +33,9 @@ Result<std::string> ToOpenAiChatRow(const v1::Task& task, const v1::Trajectory& 
     messages.push_back(
         {{"role", "tool"}, {"tool_call_id", id}, {"content", ToUtf8(step.observation())}});
   }
-  return DumpJson({{"messages", std::move(messages)},
-                   {"tools", ToolDefinitions(task)},
-                   {"parallel_tool_calls", false}}) +
+  return AsciiJson({{"messages", std::move(messages)},
+                    {"tools", ToolDefinitions(task)},
+                    {"parallel_tool_calls", false}}) +
          "\n";
 }
 

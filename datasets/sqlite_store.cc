@@ -252,8 +252,9 @@ Result<std::string> SqliteStore::FindDuplicate(const v1::Candidate& candidate) {
   return found ? row.GetText(0) : std::string();
 }
 
-Result<std::vector<ListRow>> SqliteStore::List(Which which, const std::string& where) {
-  return FilterTasks(pool_.path(), pool_.access(), which, where);
+Result<std::vector<ListRow>> SqliteStore::List(Which which, const std::string& where,
+                                               const FilterBounds& bounds) {
+  return FilterTasks(pool_.path(), pool_.access(), which, where, kFilterWallMsMax, bounds);
 }
 
 Result<std::vector<FunnelRow>> SqliteStore::Funnel() {

@@ -33,6 +33,7 @@ class SqliteStore final : public Store {
   // Opens the first connection, so that opening the store says what is wrong with it.
   Status Connect();
 
+  const std::string& folder() const override { return folder_; }
   BlobStore& blobs() override { return blobs_; }
   Ledger& ledger() override { return ledger_; }
   std::string cache_folder() const override;
@@ -49,7 +50,9 @@ class SqliteStore final : public Store {
   Status ReopenWithoutVerdict(const std::string& run_id) override;
   Status SelectUpTo(const std::string& run_id, int64_t position_max) override;
   Result<std::string> FindDuplicate(const v1::Candidate& candidate) override;
-  Result<std::vector<ListRow>> List(Which which, const std::string& where) override;
+  using Store::List;
+  Result<std::vector<ListRow>> List(Which which, const std::string& where,
+                                    const FilterBounds& bounds) override;
   Result<std::vector<FunnelRow>> Funnel() override;
   Result<v1::Candidate> FindById(const std::string& id) override;
   Result<std::vector<StageRow>> Stages(const v1::Candidate& candidate) override;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,15 @@ struct ListRow {
   std::string commit;
   bool kept = false;
   std::string reason;  // empty when kept
+};
+
+// What a filter may see, and how long it is waited for.
+struct FilterBounds {
+  // Without: rows have no commit and `where` cannot name one. Where a source is public, the SHA of
+  // the fix gives the answer away, also digit by digit.
+  bool commits = true;
+  // CANCELLED when it is requested.
+  std::stop_token stop = {};
 };
 
 // Counts of one run or of all: how many candidates ended where.
@@ -106,6 +116,8 @@ class Store {
                                              const Clock& clock);
   virtual ~Store() = default;
 
+  // As it was named to Open.
+  virtual const std::string& folder() const = 0;
   virtual BlobStore& blobs() = 0;
   virtual Ledger& ledger() = 0;
   // Folder for what can be made again (materialised layers, imported sources): `store gc` empties
@@ -153,7 +165,11 @@ class Store {
   // keep is one row; a rejected commit too, and none where another run keeps it. Order: kept first,
   // then by source, run (as they began) and position.
   enum class Which { kAll, kKept, kRejected };
-  virtual Result<std::vector<ListRow>> List(Which which, const std::string& where) = 0;
+  virtual Result<std::vector<ListRow>> List(Which which, const std::string& where,
+                                            const FilterBounds& bounds) = 0;
+  Result<std::vector<ListRow>> List(Which which, const std::string& where) {
+    return List(which, where, FilterBounds());
+  }
   // Every commit of a source once, as List; ordered by source and falling count.
   virtual Result<std::vector<FunnelRow>> Funnel() = 0;
 

@@ -20,12 +20,6 @@ std::string YamlText(const json& object) {
   return text;
 }
 
-// SWE-bench cuts its rows apart by str.splitlines, for which U+0085, U+2028 and U+2029 end a line:
-// none of them may stand in a row as it is.
-std::string AsciiJson(const json& object) {
-  return object.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
-}
-
 std::string Base64(std::string_view bytes) {
   constexpr std::string_view kDigits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -69,6 +63,7 @@ Result<std::string> EvalScript(const ExportedTask& task) {
   return "#!/bin/bash\n"
          "set -uxo pipefail\n"
          "set +x\n"
+         "export PATH=/usr/bin:/bin\n"
          "# The hidden tests and the grader; what they print cannot be printed by the code under "
          "test.\n"
          "grader=$(mktemp -d)\n"
@@ -79,9 +74,8 @@ Result<std::string> EvalScript(const ExportedTask& task) {
          "[ ! -e " +
          work + "/.git ] || mv " + work +
          "/.git \"$grader/git\"\n"
-         "echo '>>>>> Start Test Output'\n"
-         "/usr/bin/python3 \"$grader/grade.py\" --state " +
-         work +
+         "echo '>>>>> Start Test Output'\n" +
+         kGraderInterpreter + " \"$grader/grade.py\" --state " + work +
          " --pytest-lines; code=$?; (exit $code)\n"
          "echo '>>>>> End Test Output'\n"
          "echo \">>>>> Test Exit Code: $code\"\n"
@@ -162,6 +156,7 @@ Result<SwebenchTask> MakeSwebenchTask(const ExportedTask& task,
                                       const std::vector<LayerArchive>& layers,
                                       const SwebenchOptions& options) {
   TASKMINT_RETURN_IF_ERROR(CheckText(task));
+  TASKMINT_RETURN_IF_ERROR(CheckContainerEnvironment(task.kept.task().environment().repository()));
   const v1::Task& record = task.kept.task();
   const PortableNames names = NamesOf(record);
   const TestLists lists = ListsOf(record.verifier().tests(), options);

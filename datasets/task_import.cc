@@ -262,8 +262,8 @@ class TaskReader {
 // Nothing where `path` holds no task of ours.
 std::vector<ForeignTaskPlace> PlaceAt(ForeignFolder& folder, const std::string& path) {
   if (!folder.HasFile(PathIn(path, kSideRecord))) return {};
-  if (folder.HasFile(PathIn(path, "task.toml"))) return {{path, ExportFormat::kHarbor, ""}};
-  if (folder.HasFile(PathIn(path, "task.yaml"))) return {{path, ExportFormat::kSwebench, ""}};
+  if (folder.HasFile(PathIn(path, "task.toml"))) return {{path, ExportFormat::kHarbor, "", ""}};
+  if (folder.HasFile(PathIn(path, "task.yaml"))) return {{path, ExportFormat::kSwebench, "", ""}};
   return {};
 }
 
@@ -287,17 +287,17 @@ Result<std::vector<ForeignTaskPlace>> FindForeignTasks(ForeignFolder& folder) {
   std::vector<ForeignTaskPlace> places;
   for (const std::string& name : *names) {
     const auto found = PlaceAt(folder, "tasks/" + name);
+    ForeignTaskPlace place = found.empty()
+                                 ? ForeignTaskPlace{"tasks/" + name, ExportFormat::kHarbor, "", ""}
+                                 : found.front();
     if (found.empty()) {
-      return NotAsSaid("tasks/" + OneLine(name),
-                       std::string("this is no task of taskmint's: it needs ") + kSideRecord +
-                           " and task.toml or task.yaml");
-    }
-    ForeignTaskPlace place = found.front();
-    if (const auto digest = digests.find(name); digest != digests.end()) {
+      place.refusal = "tasks/" + OneLine(name) + ": this is no task of taskmint's: it needs " +
+                      kSideRecord + " and task.toml or task.yaml";
+    } else if (const auto digest = digests.find(name); digest != digests.end()) {
       place.content_hash = digest->second;
       digests.erase(digest);
     } else if (listed) {
-      return NotAsSaid("tasks/" + OneLine(name), "dataset.toml does not name it");
+      place.refusal = "tasks/" + OneLine(name) + ": dataset.toml does not name it";
     }
     places.push_back(std::move(place));
   }

@@ -24,11 +24,14 @@ struct ForeignTaskPlace {
   ExportFormat format = ExportFormat::kHarbor;
   // "sha256:..." as dataset.toml has it; empty where there is none.
   std::string content_hash;
+  // Why what is there is not taken, with its path; empty where it is a task.
+  std::string refusal;
 };
 
-// The tasks of a folder: itself, or those below tasks/, sorted. INVALID_ARGUMENT (config) where it
-// is no export of Taskmint's (says what is missing), where a dataset.toml cannot be read or names
-// tasks that are not there.
+// The tasks of a folder: itself, or those below tasks/, sorted, with a refusal for what stands
+// there and is none, or is not in a dataset.toml. INVALID_ARGUMENT (config) where it is no export
+// of Taskmint's (says what is missing), where a dataset.toml cannot be read or names tasks that are
+// not there.
 Result<std::vector<ForeignTaskPlace>> FindForeignTasks(ForeignFolder& folder);
 
 // Layers that were read in this process: the tree's digest by that of its archive.

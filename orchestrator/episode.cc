@@ -56,6 +56,12 @@ Result<std::shared_ptr<const LoadedTask>> LoadTask(datasets::Store& store,
                                                    sandbox::SandboxHost& sandboxes,
                                                    const std::string& id, std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(v1::Candidate kept, FindKept(store, id));
+  return LoadTask(store, sandboxes, std::move(kept), std::move(stop));
+}
+
+Result<std::shared_ptr<const LoadedTask>> LoadTask(datasets::Store& store,
+                                                   sandbox::SandboxHost& sandboxes,
+                                                   v1::Candidate kept, std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const std::string difference, BaseDifference(kept.task()));
   if (!difference.empty()) {
     return Status(Code::kFailedPrecondition, Boundary::kEnvironment,

@@ -33,6 +33,10 @@ struct LoadedTask {
 Result<std::shared_ptr<const LoadedTask>> LoadTask(datasets::Store& store,
                                                    sandbox::SandboxHost& sandboxes,
                                                    const std::string& id, std::stop_token stop);
+// The same for one that was found already.
+Result<std::shared_ptr<const LoadedTask>> LoadTask(datasets::Store& store,
+                                                   sandbox::SandboxHost& sandboxes,
+                                                   v1::Candidate kept, std::stop_token stop);
 
 // What an agent may know of a task: id, category, language, prompt, environment, tools, licence.
 v1::Task PublicPart(const v1::Task& task);

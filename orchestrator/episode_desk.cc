@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "orchestrator/call_turns.h"
 #include "orchestrator/episode.h"
 #include "orchestrator/task_shelf.h"
 #include "proto/base/log.h"
@@ -27,12 +28,16 @@ namespace {
 constexpr auto kReapingPause = std::chrono::milliseconds(200);
 constexpr auto kTurnWait = std::chrono::seconds(2);
 constexpr int64_t kWaitersPerCall = 16;
+constexpr int64_t kWaitersMax = 256;
+constexpr int64_t kToolWaitersMax = 64;
 // Ids of which it is remembered why they are gone.
 constexpr size_t kGoneMax = 4'096;
 // What a sandbox holds open here, and what everything else does.
 constexpr int64_t kFilesPerEpisode = 5;
 constexpr int64_t kFilesBeside = 512;
-constexpr size_t kClosersMax = 8;
+// Closing waits for the end of what is inside: side by side.
+constexpr size_t kClosers = 4;
+constexpr size_t kLastClosersMax = 8;
 
 Status AtDesk(Code code, const std::string& message) { return {code, Boundary::kAgent, message}; }
 
@@ -55,6 +60,14 @@ int64_t EpisodesByOpenFiles() {
   if (files.rlim_cur == RLIM_INFINITY) return INT64_MAX;
   const auto allowed = static_cast<int64_t>(std::min<rlim_t>(files.rlim_cur, INT64_MAX));
   return std::max<int64_t>(1, (allowed - kFilesBeside) / kFilesPerEpisode);
+}
+
+EpisodeLimits OnThisMachine(EpisodeLimits limits) {
+  limits.episodes_max = std::min(limits.episodes_max, EpisodesByOpenFiles());
+  if (limits.calls_max <= 0) {
+    limits.calls_max = 2 * std::max<int64_t>(1, std::thread::hardware_concurrency());
+  }
+  return limits;
 }
 
 }  // namespace
@@ -81,6 +94,7 @@ struct EpisodeDesk::Impl {
     std::unique_ptr<Episode> episode;
     std::stop_source stop;
     bool busy = false;
+    bool ended = false;  // off the desk, and its world closed
     int64_t opened_ms = 0;
     int64_t used_ms = 0;
     int64_t idle_ms_max = 0;
@@ -92,11 +106,13 @@ struct EpisodeDesk::Impl {
       : store_(store),
         sandboxes_(sandboxes),
         clock_(clock),
-        limits_(limits),
-        shelf_(store, sandboxes_) {
-    limits_.episodes_max = std::min(limits_.episodes_max, EpisodesByOpenFiles());
-    if (limits_.calls_max <= 0) {
-      limits_.calls_max = 2 * std::max<int64_t>(1, std::thread::hardware_concurrency());
+        limits_(OnThisMachine(limits)),
+        shelf_(store, sandboxes_),
+        turns_("calls", limits_.calls_max,
+               std::min(kWaitersMax, kWaitersPerCall * limits_.calls_max), kTurnWait),
+        tool_turns_("tool calls", limits_.tool_calls_max, kToolWaitersMax, kTurnWait) {
+    for (size_t i = 0; i < kClosers; ++i) {
+      closers_.emplace_back([this](const std::stop_token& stop) { CloseExpired(stop); });
     }
     reaper_ = std::jthread([this](const std::stop_token& stop) { Reap(stop); });
   }
@@ -104,63 +120,29 @@ struct EpisodeDesk::Impl {
   ~Impl() {
     reaper_.request_stop();
     reaper_.join();
+    for (std::jthread& closer : closers_) closer.request_stop();
+    closers_.clear();
     shut_.request_stop();
     std::vector<SeatPointer> seats;
     {
       std::unique_lock lock(mutex_);
+      seats.assign(expired_.begin(), expired_.end());
       for (auto& [id, seat] : seats_) seats.push_back(seat);
       seats_.clear();
     }
     for (const SeatPointer& seat : seats) seat->stop.request_stop();
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return uses_ == 0 && running_ == 0 && waiting_ == 0; });
+      changed_.wait(lock, [&] { return uses_ == 0; });
     }
-    // Each waits for the end of what is inside: side by side.
+    turns_.AwaitNone();
+    tool_turns_.AwaitNone();
     std::vector<std::jthread> closers;
-    for (size_t first = 0; first < std::min(kClosersMax, seats.size()); ++first) {
+    for (size_t first = 0; first < std::min(kLastClosersMax, seats.size()); ++first) {
       closers.emplace_back([&seats, first] {
-        for (size_t i = first; i < seats.size(); i += kClosersMax) seats[i]->episode.reset();
+        for (size_t i = first; i < seats.size(); i += kLastClosersMax) seats[i]->episode.reset();
       });
     }
-  }
-
-  // A place among the calls that run at once; given back when destroyed.
-  class Turn {
-   public:
-    explicit Turn(Impl* desk) : desk_(desk) {}
-    Turn(Turn&& other) noexcept : desk_(std::exchange(other.desk_, nullptr)) {}
-    Turn& operator=(Turn&&) = delete;
-    ~Turn() {
-      if (desk_ == nullptr) return;
-      const std::lock_guard lock(desk_->mutex_);
-      --desk_->running_;
-      desk_->changed_.notify_all();
-    }
-
-   private:
-    Impl* desk_;
-  };
-
-  Result<Turn> TakeTurn(const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    const auto busy = [&] {
-      return AtDesk(Code::kResourceExhausted,
-                    std::to_string(running_) + " calls run at once, which is the limit, and " +
-                        std::to_string(waiting_) + " wait: try again in a moment");
-    };
-    if (running_ >= limits_.calls_max) {
-      if (waiting_ >= kWaitersPerCall * limits_.calls_max) return busy();
-      ++waiting_;
-      const bool free =
-          changed_.wait_for(lock, stop, kTurnWait, [&] { return running_ < limits_.calls_max; });
-      --waiting_;
-      changed_.notify_all();
-      if (stop.stop_requested()) return AtDesk(Code::kCancelled, "interrupted before the call");
-      if (!free) return busy();
-    }
-    ++running_;
-    return Turn(this);
   }
 
   // One use of an episode by one thread; ends, and renews the lease, when destroyed.
@@ -176,6 +158,7 @@ struct EpisodeDesk::Impl {
       seat_->used_ms = desk_->clock_.MonotonicMs();
       --desk_->uses_;
       desk_->changed_.notify_all();
+      if (seat_->stop.stop_requested()) desk_->closable_.notify_one();
     }
     Episode& episode() { return *seat_->episode; }
     std::stop_token closed() const { return seat_->stop.get_token(); }
@@ -200,6 +183,7 @@ struct EpisodeDesk::Impl {
   // An open episode whose lease has not run out.
   Result<SeatPointer> Find(const std::string& episode_id) {
     SeatPointer expired;
+    std::string why;
     {
       const std::lock_guard lock(mutex_);
       const auto found = seats_.find(episode_id);
@@ -209,19 +193,13 @@ struct EpisodeDesk::Impl {
                                            ? "no such episode is open: open one"
                                            : "the episode is gone: " + gone->second);
       }
-      const std::string why = WhyExpired(*found->second);
+      why = WhyExpired(*found->second);
       if (why.empty()) return found->second;
       expired = found->second;
       Forget(episode_id, why);
     }
-    End(*expired);
-    return AtDesk(Code::kNotFound, "the episode is gone: " + gone_reason(episode_id));
-  }
-
-  std::string gone_reason(const std::string& episode_id) {
-    const std::lock_guard lock(mutex_);
-    const auto gone = gone_.find(episode_id);
-    return gone == gone_.end() ? "closed" : gone->second;
+    EndSoon({std::move(expired)});
+    return AtDesk(Code::kNotFound, "the episode is gone: " + why);
   }
 
   // Empty while its lease holds.
@@ -237,9 +215,9 @@ struct EpisodeDesk::Impl {
     return "";
   }
 
-  // Takes it off the desk. Under the mutex.
+  // Takes it off the desk; it counts until it is ended. Under the mutex.
   void Forget(const std::string& episode_id, const std::string& why) {
-    seats_.erase(episode_id);
+    closing_ += static_cast<int64_t>(seats_.erase(episode_id));
     if (!gone_.emplace(episode_id, why).second) return;
     gone_order_.push_back(episode_id);
     if (gone_order_.size() <= kGoneMax) return;
@@ -250,11 +228,45 @@ struct EpisodeDesk::Impl {
   // Stops what runs in an episode that is off the desk, and closes its world.
   void End(Seat& seat) {
     seat.stop.request_stop();
-    std::unique_ptr<Episode> episode;
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return !seat.busy; });
-    episode = std::move(seat.episode);  // nothing where another thread was faster
+    std::unique_ptr<Episode> episode = std::move(seat.episode);
+    if (episode == nullptr) {  // another thread was faster
+      changed_.wait(lock, [&] { return seat.ended; });
+      return;
+    }
     lock.unlock();
+    episode.reset();
+    lock.lock();
+    seat.ended = true;
+    --closing_;
+    changed_.notify_all();
+  }
+
+  // Has episodes that are off the desk stopped at once, and ended by the closers.
+  void EndSoon(const std::vector<SeatPointer>& seats) {
+    for (const SeatPointer& seat : seats) seat->stop.request_stop();
+    const std::lock_guard lock(mutex_);
+    expired_.insert(expired_.end(), seats.begin(), seats.end());
+    closable_.notify_all();
+  }
+
+  // Ends expired episodes in which nothing runs any more: none waits for another one's call.
+  void CloseExpired(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    auto next = expired_.end();
+    const auto closable = [&] {
+      next = std::find_if(expired_.begin(), expired_.end(),
+                          [](const SeatPointer& seat) { return !seat->busy; });
+      return next != expired_.end();
+    };
+    while (closable_.wait(lock, stop, closable) && !stop.stop_requested()) {
+      const SeatPointer seat = *next;
+      expired_.erase(next);
+      lock.unlock();
+      End(*seat);
+      lock.lock();
+    }
   }
 
   void Reap(const std::stop_token& stop) {
@@ -268,28 +280,39 @@ struct EpisodeDesk::Impl {
         }
         for (const SeatPointer& seat : expired) Forget(seat->id, WhyExpired(*seat));
       }
-      for (const SeatPointer& seat : expired) End(*seat);
+      if (!expired.empty()) EndSoon(expired);
     }
   }
 
   Result<OpenedEpisode> Open(const std::string& task_id, const std::string& actor,
                              int64_t idle_ms_max, const std::stop_token& caller) {
     const EitherStop stop(caller, shut_.get_token());
-    TASKMINT_ASSIGN_OR_RETURN(const Turn turn, TakeTurn(stop.token()));
+    TASKMINT_ASSIGN_OR_RETURN(const CallTurns::Turn turn, turns_.Take(stop.token()));
     {
       const std::lock_guard lock(mutex_);
-      if (static_cast<int64_t>(seats_.size()) + opening_ >= limits_.episodes_max) {
-        return AtDesk(Code::kResourceExhausted,
-                      std::to_string(seats_.size()) +
-                          " episodes are open, which is the limit: close or grade some");
+      const int64_t open = static_cast<int64_t>(seats_.size()) + opening_ + closing_;
+      if (open >= limits_.episodes_max) {
+        return AtDesk(
+            Code::kResourceExhausted,
+            std::to_string(open) + " episodes are open, which is the limit: close or grade some");
       }
       ++opening_;
     }
     auto seat = Seated(task_id, actor, stop.token());
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (!seat.ok()) {
+      --opening_;
+      return seat.status();
+    }
+    if (stop.token().stop_requested()) {
+      // Nobody would learn its id. It counts until its world is closed.
+      lock.unlock();
+      (*seat)->episode.reset();
+      lock.lock();
+      --opening_;
+      return AtDesk(Code::kCancelled, "interrupted while the episode was opened");
+    }
     --opening_;
-    changed_.notify_all();
-    if (!seat.ok()) return seat.status();
     const bool given = idle_ms_max > 0 && idle_ms_max < limits_.idle_ms_max;
     (*seat)->idle_ms_max = given ? idle_ms_max : limits_.idle_ms_max;
     (*seat)->opened_ms = (*seat)->used_ms = clock_.MonotonicMs();
@@ -311,20 +334,24 @@ struct EpisodeDesk::Impl {
   datasets::Store& store_;
   sandbox::SpareSandboxes sandboxes_;
   const Clock& clock_;
-  EpisodeLimits limits_;
+  const EpisodeLimits limits_;
   TaskShelf shelf_;
+  CallTurns turns_;
+  CallTurns tool_turns_;
   std::stop_source shut_;
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
+  std::condition_variable_any closable_;
   std::condition_variable_any reaping_;
   std::map<std::string, SeatPointer> seats_;
   std::map<std::string, std::string> gone_;  // why
   std::deque<std::string> gone_order_;
+  std::deque<SeatPointer> expired_;  // not ended yet
   int64_t opening_ = 0;
+  int64_t closing_ = 0;
   int64_t uses_ = 0;
-  int64_t running_ = 0;
-  int64_t waiting_ = 0;
+  std::vector<std::jthread> closers_;
   std::jthread reaper_;
 };
 
@@ -343,7 +370,7 @@ Result<v1::Step> EpisodeDesk::CallTool(const std::string& episode_id, const std:
                                        const std::string& arguments_json, std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(Impl::Use use, impl_->Begin(episode_id));
   const Impl::EitherStop either(std::move(stop), use.closed());
-  TASKMINT_ASSIGN_OR_RETURN(const Impl::Turn turn, impl_->TakeTurn(either.token()));
+  TASKMINT_ASSIGN_OR_RETURN(const CallTurns::Turn turn, impl_->tool_turns_.Take(either.token()));
   auto step = use.episode().Call(tool, arguments_json, either.token());
   if (use.closed().stop_requested()) {
     return AtDesk(Code::kCancelled, "the episode was closed while the call ran");
@@ -354,7 +381,7 @@ Result<v1::Step> EpisodeDesk::CallTool(const std::string& episode_id, const std:
 Result<v1::Trajectory> EpisodeDesk::Grade(const std::string& episode_id, std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(Impl::Use use, impl_->Begin(episode_id));
   const Impl::EitherStop either(std::move(stop), use.closed());
-  TASKMINT_ASSIGN_OR_RETURN(const Impl::Turn turn, impl_->TakeTurn(either.token()));
+  TASKMINT_ASSIGN_OR_RETURN(const CallTurns::Turn turn, impl_->turns_.Take(either.token()));
   TASKMINT_ASSIGN_OR_RETURN(v1::Trajectory trajectory, use.episode().Grade(either.token()));
   const auto kept = impl_->store_.PutTrajectory(trajectory);
   if (!kept.ok() && kept.status().code() != Code::kFailedPrecondition) {
@@ -370,13 +397,6 @@ Status EpisodeDesk::Close(const std::string& episode_id) {
     impl_->Forget(episode_id, "it was closed");
   }
   impl_->End(*seat);
-  return OkStatus();
-}
-
-Status EpisodeDesk::Touch(const std::string& episode_id) {
-  TASKMINT_ASSIGN_OR_RETURN(const Impl::SeatPointer seat, impl_->Find(episode_id));
-  const std::lock_guard lock(impl_->mutex_);
-  seat->used_ms = impl_->clock_.MonotonicMs();
   return OkStatus();
 }
 

@@ -17,11 +17,14 @@
 namespace taskmint::orchestrator {
 
 struct EpisodeLimits {
-  // Open at once.
+  // Open at once, with those that are being opened and closed.
   int64_t episodes_max = 2048;
-  // Open, CallTool and Grade at once; 0: two for each processor. Sixteen times as many wait for
-  // their turn, at most two seconds.
+  // Open and Grade at once, which are work of this machine; 0: two for each processor. Sixteen
+  // times as many, at most 256, wait for their turn, in order and at most two seconds.
   int64_t calls_max = 0;
+  // CallTool at once: each is a thread that mostly waits for what an agent started, and that is
+  // held by the limits of its sandbox. Some more wait, as above.
+  int64_t tool_calls_max = 512;
   // An episode without a call is closed after this.
   int64_t idle_ms_max = 600'000;
   // Any episode is closed after this.
@@ -55,7 +58,7 @@ class EpisodeDesk {
   EpisodeDesk& operator=(const EpisodeDesk&) = delete;
 
   // `task_id`: an id or its first digits; errors of LoadTask. `idle_ms_max`: 0 is the limit's;
-  // never above it.
+  // never above it. Where `stop` comes while it is opened, it is closed again: CANCELLED.
   Result<OpenedEpisode> Open(const std::string& task_id, const std::string& actor,
                              int64_t idle_ms_max, std::stop_token stop);
   // See Episode::Call. A stopped call ends what it ran, and the episode goes on.
@@ -66,8 +69,6 @@ class EpisodeDesk {
   Result<v1::Trajectory> Grade(const std::string& episode_id, std::stop_token stop);
   // Ends a running call, and the sandbox. Waits until it is gone.
   Status Close(const std::string& episode_id);
-  // As good as a call: the episode's idle time begins anew.
-  Status Touch(const std::string& episode_id);
   // How many are open.
   int64_t open() const;
 

@@ -164,8 +164,7 @@ class Exporter {
     std::error_code ignored;
     std::filesystem::remove_all(path, ignored);
     if (outcome.ok()) {
-      return Status(Code::kFailedPrecondition, Boundary::kEnvironment,
-                    "its proof failed: " + outcome->reason);
+      return Status(Code::kInternal, Boundary::kVerifier, "its proof failed: " + outcome->reason);
     }
     const Status& status = outcome.status();
     if (!IsOfOneTask(status)) return status;
@@ -285,7 +284,6 @@ Status WriteCard(datasets::Store& store, const ExportRequest& request, const Exp
   card.name = request.name;
   card.format = datasets::ExportFormatName(request.format);
   card.proven = summary.proven;
-  card.flagged = chosen.allowed;
   for (const Skipped& task : summary.skipped) {
     ++card.left_out[task.kind.empty() ? "could not be written or proven" : task.kind];
   }
@@ -294,7 +292,10 @@ Status WriteCard(datasets::Store& store, const ExportRequest& request, const Exp
   }
   for (const Written& task : summary.tasks) {
     TASKMINT_ASSIGN_OR_RETURN(const v1::Candidate kept, store.FindById(task.id));
-    card.Count(kept.task());
+    card.Count(kept);
+    const auto allowed = chosen.allowed.find(task.id);
+    if (allowed == chosen.allowed.end()) continue;
+    for (const std::string& kind : allowed->second) ++card.flagged[kind];
   }
   return datasets::WriteFileWhole(folder.path() + "/README.md", datasets::WriteDatasetCard(card));
 }
@@ -334,8 +335,9 @@ Result<ExportSummary> ExportTasks(datasets::Store& store, const ExportRequest& r
   if (ids.empty()) return summary;
   TASKMINT_ASSIGN_OR_RETURN(const ChosenTasks chosen,
                             ChooseTasks(store, request.choice, ids, stop));
-  TASKMINT_ASSIGN_OR_RETURN(const std::unique_ptr<ExportFolder> folder,
-                            ExportFolder::Open(request, SettingsOf(request, summary.proven)));
+  TASKMINT_ASSIGN_OR_RETURN(
+      const std::unique_ptr<ExportFolder> folder,
+      ExportFolder::Open(request.out, request.force, SettingsOf(request, summary.proven)));
   Exporter exporter(store, request, sandboxes, *folder, stop);
   ExportRun run(exporter, ids, chosen, listener, stop);
   TASKMINT_RETURN_IF_ERROR(run.Run(request.jobs));
@@ -350,7 +352,8 @@ Result<ExportSummary> ExportTasks(datasets::Store& store, const ExportRequest& r
                                : WriteSwebenchDataset(request, *folder, summary));
   TASKMINT_RETURN_IF_ERROR(WriteCard(store, request, *folder, summary, chosen));
   TASKMINT_RETURN_IF_ERROR(WriteMark(request, *folder, summary));
-  TASKMINT_RETURN_IF_ERROR(folder->Publish(summary.tasks));
+  folder->RemoveOthers(summary.tasks);
+  TASKMINT_RETURN_IF_ERROR(folder->Publish());
   summary.wall_ms = clock.MonotonicMs() - begin_ms;
   return summary;
 }

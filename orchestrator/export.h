@@ -55,7 +55,7 @@ struct ExportSummary {
     std::string reason;
     // "near-duplicate" and the like; empty where writing or proving it failed.
     std::string kind;
-    // The task is damaged or the machine failed: no decision of the export's.
+    // Its proof failed, the task is damaged or the machine failed: no decision of the export's.
     bool failed = false;
   };
   // In the order of the store's list.
@@ -78,12 +78,14 @@ using ExportListener = std::function<void(const ExportProgress&)>;
 // Writes the tasks for which `where` holds to OUT.partial beside `out`, and renames that when all
 // of them are done: `out` is whole or absent. Each is proven (orchestrator/export_proof.h) over
 // `sandboxes`, and left out where that fails; null: none is. Interrupted (CANCELLED) or out
-// of space, what was finished stays in OUT.partial, and the same request goes on there; a request
-// that differs begins anew. Where no task can be written, nothing is left.
+// of space, what was finished stays in OUT.partial, and the same request goes on there, also with
+// another `where`: what it does not choose is left out. One of another format, name, split or
+// proving begins anew. Where no task can be written, nothing is left but what an interrupted export
+// finished.
 //
-// Errors: INVALID_ARGUMENT (config) for an `out` that exists, is not empty, and is not an earlier
-// export that `force` allows to replace; for a `where` that is none; UNAVAILABLE (config) while
-// another process writes there; those of the store and of writing.
+// Errors: INVALID_ARGUMENT (config) for an `out` that CheckExportTarget refuses, an OUT.partial
+// that no export made, and a `where` that is none; UNAVAILABLE (config) while another process
+// writes there; those of the store and of writing.
 Result<ExportSummary> ExportTasks(datasets::Store& store, const ExportRequest& request,
                                   sandbox::SandboxHost* sandboxes, const ExportListener& listener,
                                   std::stop_token stop);

@@ -53,7 +53,7 @@ Result<ChosenTasks> ChooseTasks(datasets::Store& store, const ExportChoice& choi
     for (const AuditFlag& flag : report.flags) {
       if ((flag.kind == Kind::kNearDuplicate) != near_duplicates) continue;
       if (IsAllowed(flag.kind, choice)) {
-        ++chosen.allowed[AuditKindName(flag.kind)];
+        chosen.allowed[flag.task_id].insert(AuditKindName(flag.kind));
       } else {
         chosen.left_out.try_emplace(flag.task_id,
                                     ChosenTasks::LeftOut{AuditKindName(flag.kind), ReasonOf(flag)});

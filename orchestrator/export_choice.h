@@ -3,6 +3,7 @@
 #define TASKMINT_ORCHESTRATOR_EXPORT_CHOICE_H_
 
 #include <map>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -32,8 +33,8 @@ struct ChosenTasks {
   };
   // By task id.
   std::map<std::string, LeftOut> left_out;
-  // Flags that the user allowed, by kind: how many tasks have them.
-  std::map<std::string, int64_t> allowed;
+  // Kinds of flags that the user allowed, by task id; tasks that are left out may be among them.
+  std::map<std::string, std::set<std::string>> allowed;
 };
 
 // Judges kept tasks by AuditTasks. A task that cannot be read is not judged: whoever writes it says

@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -16,6 +18,7 @@
 #include "datasets/folder_writing.h"
 #include "proto/base/digest.h"
 #include "proto/base/json.h"
+#include "proto/base/random.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -79,49 +82,88 @@ Status WriteAll(int file, std::string_view text, const std::string& path) {
   return OkStatus();
 }
 
+// Nothing can be renamed to the name of a mount point.
+bool IsMountPoint(const std::string& path) {
+  struct stat own {};
+  struct stat parent {};
+  if (stat(path.c_str(), &own) != 0 || stat((path + "/..").c_str(), &parent) != 0) return false;
+  if (own.st_dev != parent.st_dev) return true;
+#ifdef STATX_ATTR_MOUNT_ROOT
+  struct statx more {};  // a folder of the same file system, mounted once more
+  if (statx(AT_FDCWD, path.c_str(), 0, STATX_BASIC_STATS, &more) == 0) {
+    return (more.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  }
+#endif
+  return false;
+}
+
+// Whether a journal's text is of ours: its first line is what an export begins with.
+bool IsJournal(const std::string& text) {
+  const auto head = ParseJson(text.substr(0, text.find('\n')));
+  return head.ok() && IsDigest(StringOr(*head, "settings", "")) && head->contains("boot");
+}
+
 }  // namespace
 
 Status CheckExportTarget(const std::string& out, bool force) {
   std::error_code error;
-  const fs::file_status status = fs::symlink_status(out, error);
+  const std::string path = AbsoluteOut(out);
+  const fs::file_status status = fs::symlink_status(path, error);
   if (!fs::exists(status)) return OkStatus();
   if (!fs::is_directory(status)) return RefusedTarget(out, "is there already and is no folder");
-  if (fs::is_empty(out, error) && !error) return OkStatus();
-  if (!fs::exists(out + "/" + kExportMark, error)) {
+  if (IsMountPoint(path)) {
+    return RefusedTarget(out,
+                         "is a mount point, which no finished export can be renamed to: "
+                         "name a folder below it");
+  }
+  if (fs::is_empty(path, error) && !error) return OkStatus();
+  if (!fs::exists(path + "/" + kExportMark, error)) {
     return RefusedTarget(out, "is not empty, and no export of taskmint: name a new folder");
   }
   if (force) return OkStatus();
   return RefusedTarget(out, "holds an export already: --force replaces it, or name a new folder");
 }
 
-ExportFolder::ExportFolder(std::string out, std::string path, int journal)
-    : out_(std::move(out)), path_(std::move(path)), journal_(journal) {}
+ExportFolder::ExportFolder(std::string out, bool force, std::string path, int journal)
+    : out_(std::move(out)), force_(force), path_(std::move(path)), journal_(journal) {}
 
 ExportFolder::~ExportFolder() {
   if (journal_ >= 0) close(journal_);
 }
 
-Result<std::unique_ptr<ExportFolder>> ExportFolder::Open(const ExportRequest& request,
+Result<std::unique_ptr<ExportFolder>> ExportFolder::OpenAnew(const std::string& out, bool force) {
+  return Open(out, force, "anew " + std::to_string(SystemRandom()));
+}
+
+Result<std::unique_ptr<ExportFolder>> ExportFolder::Open(const std::string& requested, bool force,
                                                          const std::string& settings) {
-  const std::string out = AbsoluteOut(request.out);
-  TASKMINT_RETURN_IF_ERROR(CheckExportTarget(out, request.force));
+  const std::string out = AbsoluteOut(requested);
+  TASKMINT_RETURN_IF_ERROR(CheckExportTarget(out, force));
   const std::string path = out + ".partial";
+  const Status in_the_way = RefusedTarget(path, "is in the way, and no export made it: remove it");
   std::error_code error;
-  const bool there = fs::exists(fs::symlink_status(path, error));
-  if (there && !fs::exists(path + kJournalName, error) && !fs::is_empty(path, error)) {
-    return RefusedTarget(path, "is in the way: remove it");
+  const fs::file_status status = fs::symlink_status(path, error);
+  if (fs::exists(status)) {
+    if (!fs::is_directory(status)) return in_the_way;
+    const bool has_journal = fs::exists(fs::symlink_status(path + kJournalName, error));
+    if (!has_journal && !fs::is_empty(path, error)) return in_the_way;
   }
   fs::create_directories(path, error);
   if (error) return CannotWrite(path, error.value());
   const std::string journal = path + kJournalName;
   const int file =
       open(journal.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
-  if (file < 0) return CannotWrite(journal, errno);
-  std::unique_ptr<ExportFolder> folder(new ExportFolder(out, path, file));
+  if (file < 0) return errno == ELOOP ? in_the_way : CannotWrite(journal, errno);
+  std::unique_ptr<ExportFolder> folder(new ExportFolder(out, force, path, file));
   if (flock(file, LOCK_EX | LOCK_NB) != 0) {
     return Status(Code::kUnavailable, Boundary::kConfig,
                   "another export to " + out + " is running");
   }
+  // One that was killed within its first line has nothing but the journal.
+  const std::string text = WholeFile(journal);
+  const auto entries = std::distance(fs::directory_iterator(path, error), fs::directory_iterator());
+  const bool begun = entries == 1 && (text.empty() || text.front() == '{');
+  if (!begun && !IsJournal(text)) return in_the_way;
   TASKMINT_RETURN_IF_ERROR(folder->ReadJournal(
       DumpJson({{"settings", Sha256Hex(settings)}, {"boot", BootName()}}) + "\n"));
   return folder;
@@ -207,36 +249,43 @@ std::string ExportFolder::RowPath(const std::string& name) const {
   return path_ + kRowFolder + "/" + name;
 }
 
-Status ExportFolder::Publish(const std::vector<ExportSummary::Written>& tasks) {
-  std::error_code error;
+void ExportFolder::RemoveOthers(const std::vector<ExportSummary::Written>& tasks) {
+  std::error_code ignored;
   std::set<std::string> folders;
   for (const ExportSummary::Written& task : tasks) folders.insert(path_ + "/" + task.folder);
-  for (const auto& entry : fs::directory_iterator(path_ + "/tasks", error)) {
-    if (!folders.contains(entry.path().string())) fs::remove_all(entry.path(), error);
+  for (const auto& entry : fs::directory_iterator(path_ + "/tasks", ignored)) {
+    if (!folders.contains(entry.path().string())) fs::remove_all(entry.path(), ignored);
   }
-  for (const char* own : {kLayerFolder, kRowFolder, kProofFolder}) {
-    fs::remove_all(path_ + own, error);
-  }
-  fs::remove(path_ + kJournalName, error);
-  const std::string before = out_ + ".replaced";
+}
+
+Status ExportFolder::Publish() {
+  TASKMINT_RETURN_IF_ERROR(CheckExportTarget(out_, force_));  // much time has gone by
+  std::error_code ignored;
+  for (const char* again : {kLayerFolder, kProofFolder}) fs::remove_all(path_ + again, ignored);
+  fs::remove(path_ + "/tasks", ignored);  // only where it is empty
+  std::error_code error;
+  std::string before;
   if (fs::exists(out_, error) && !fs::is_empty(out_, error)) {
-    fs::remove_all(before, error);
+    const std::string random = Sha256Hex(std::to_string(SystemRandom())).substr(0, 16);
+    before = out_ + ".replaced-" + random;
     fs::rename(out_, before, error);
     if (error) return CannotWrite(out_, error.value());
   }
   fs::rename(path_, out_, error);
   if (error) {
-    std::error_code ignored;
-    if (fs::exists(before, ignored)) fs::rename(before, out_, ignored);
+    if (!before.empty()) fs::rename(before, out_, ignored);
     return CannotWrite(out_, error.value());
   }
-  fs::remove_all(before, error);
+  // Only now: the same command needs them where the name could not be given.
+  fs::remove_all(out_ + kRowFolder, ignored);
+  fs::remove(out_ + kJournalName, ignored);
+  if (!before.empty()) fs::remove_all(before, ignored);
   return OkStatus();
 }
 
 void ExportFolder::Discard() {
   std::error_code ignored;
-  fs::remove_all(path_, ignored);
+  if (finished_.empty()) fs::remove_all(path_, ignored);
 }
 
 }  // namespace taskmint::orchestrator

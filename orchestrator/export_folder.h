@@ -18,10 +18,14 @@ namespace taskmint::orchestrator {
 // is locked while in use.
 class ExportFolder {
  public:
-  // Makes or takes over OUT.partial. `settings` is what makes two requests equal: what was left by
-  // other ones, or before the machine's last start, is removed.
-  static Result<std::unique_ptr<ExportFolder>> Open(const ExportRequest& request,
+  // Makes or takes over OUT.partial for an export to `out`, where `force` allows to replace an
+  // earlier one. `settings` is what makes two requests equal: what an export with other ones left,
+  // or one before the machine's last start, is removed. INVALID_ARGUMENT (config) for an `out` that
+  // CheckExportTarget refuses and for an OUT.partial that no export made.
+  static Result<std::unique_ptr<ExportFolder>> Open(const std::string& out, bool force,
                                                     const std::string& settings);
+  // For what is never gone on with: whatever an earlier export left is removed.
+  static Result<std::unique_ptr<ExportFolder>> OpenAnew(const std::string& out, bool force);
   ~ExportFolder();
   ExportFolder(const ExportFolder&) = delete;
   ExportFolder& operator=(const ExportFolder&) = delete;
@@ -42,14 +46,16 @@ class ExportFolder {
   // Where the row of a task stands until the end.
   std::string RowPath(const std::string& name) const;
 
-  // Removes what only the writing needed, and folders of tasks that are none of `tasks`, and gives
-  // the folder its name; an earlier export there is replaced.
-  Status Publish(const std::vector<ExportSummary::Written>& tasks);
-  // Removes everything.
+  // Removes folders of tasks that are none of `tasks`.
+  void RemoveOthers(const std::vector<ExportSummary::Written>& tasks);
+  // Gives the folder its name and removes what only the writing needed; an earlier export there is
+  // replaced. Where that fails, what is finished stays finished.
+  Status Publish();
+  // Removes everything, unless there are tasks that an interrupted export finished.
   void Discard();
 
  private:
-  ExportFolder(std::string out, std::string path, int journal);
+  ExportFolder(std::string out, bool force, std::string path, int journal);
   Status ReadJournal(const std::string& settings);
 
   struct LayerState {
@@ -59,6 +65,7 @@ class ExportFolder {
   };
 
   std::string out_;
+  bool force_;
   std::string path_;
   int journal_;
   std::map<std::string, ExportSummary::Written> finished_;
@@ -66,7 +73,9 @@ class ExportFolder {
   std::map<std::string, std::unique_ptr<LayerState>> layers_;
 };
 
-// OK when an export may be written to `out`; else INVALID_ARGUMENT (config) with what to do.
+// OK when an export may be written to `out`: it is absent, an empty folder, or an earlier export
+// that `force` allows to replace, and no mount point, which cannot be renamed. Else
+// INVALID_ARGUMENT (config) with what to do.
 Status CheckExportTarget(const std::string& out, bool force);
 
 // At the top of every export: which program wrote what.

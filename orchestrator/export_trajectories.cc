@@ -44,7 +44,6 @@ class TrajectoryWriter {
 
   Status Begin() {
     std::error_code error;
-    fs::remove_all(folder_, error);
     fs::create_directories(folder_ / (is_chat() ? "data" : "trajectories"), error);
     if (error) return CannotWriteExport(folder_);
     if (!is_chat()) return OkStatus();
@@ -52,8 +51,13 @@ class TrajectoryWriter {
     return rows_ ? OkStatus() : CannotWriteExport(folder_ / RowsName());
   }
 
+  // One that would be written if its task were not left out.
+  void LeaveOut(const std::string& kind) { ++card_.left_out[kind]; }
+
   // False when there is nothing to write of it.
-  Result<bool> Add(const std::string& id, const v1::Task& task, const v1::Trajectory& trajectory) {
+  Result<bool> Add(const std::string& id, const v1::Candidate& kept,
+                   const v1::Trajectory& trajectory, const ChosenTasks& chosen) {
+    const v1::Task& task = kept.task();
     if (is_chat()) {
       const Result<std::string> row = datasets::ToOpenAiChatRow(task, trajectory);
       if (!row.ok()) return false;
@@ -64,17 +68,18 @@ class TrajectoryWriter {
           datasets::WriteFileWhole((folder_ / "trajectories" / (id + ".json")).string(),
                                    datasets::ToAtif(task, trajectory)));
     }
-    card_.Count(task);
+    card_.Count(kept);
+    const auto allowed = chosen.allowed.find(task.id());
+    if (allowed == chosen.allowed.end()) return true;
+    for (const std::string& kind : allowed->second) ++card_.flagged[kind];
     return true;
   }
 
-  Status End(const ChosenTasks& chosen) {
+  Status End() {
     if (is_chat()) {
       rows_.close();
       if (!rows_) return CannotWriteExport(folder_ / RowsName());
     }
-    for (const auto& [id, left_out] : chosen.left_out) ++card_.left_out[left_out.kind];
-    card_.flagged = chosen.allowed;
     TASKMINT_RETURN_IF_ERROR(datasets::WriteFileWhole((folder_ / "README.md").string(),
                                                       datasets::WriteDatasetCard(card_)));
     const nlohmann::json mark = {{"format", card_.format},
@@ -94,21 +99,35 @@ class TrajectoryWriter {
   datasets::DatasetCard card_;
 };
 
-// Gives the finished folder its name; an earlier export there makes way.
-Status Publish(const fs::path& partial, const fs::path& out) {
-  std::error_code error;
-  const fs::path before = out.string() + ".replaced";
-  fs::remove_all(before, error);
-  if (fs::exists(out, error)) fs::rename(out, before, error);
-  if (!error) fs::rename(partial, out, error);
-  if (error) return CannotWriteExport(out);
-  fs::remove_all(before, error);
-  return OkStatus();
-}
+// What an export has to choose from.
+struct Supply {
+  const std::set<std::string>& kept;
+  const ChosenTasks& chosen;
+  const std::vector<datasets::TrajectoryRow>& rows;
+};
 
-std::string WithoutSlashAtEnd(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
+Status WriteRows(datasets::Store& store, const TrajectoryExportRequest& request,
+                 const Supply& supply, const ExportFolder& folder, const std::stop_token& stop,
+                 TrajectoryExportSummary& summary) {
+  TrajectoryWriter writer(request, folder.path());
+  for (const datasets::TrajectoryRow& row : supply.rows) {
+    if (stop.stop_requested()) return {Code::kCancelled, Boundary::kNone, "interrupted"};
+    const bool wanted =
+        row.score && *row.score >= request.reward_min && supply.kept.contains(row.task_id);
+    const auto left_out = supply.chosen.left_out.find(row.task_id);
+    if (!wanted || left_out != supply.chosen.left_out.end()) {
+      if (wanted) writer.LeaveOut(left_out->second.kind);
+      ++summary.skipped;
+      continue;
+    }
+    TASKMINT_ASSIGN_OR_RETURN(const v1::Candidate candidate, store.FindById(row.task_id));
+    TASKMINT_ASSIGN_OR_RETURN(const v1::Trajectory trajectory, store.FindTrajectory(row.id));
+    if (summary.exported == 0) TASKMINT_RETURN_IF_ERROR(writer.Begin());
+    TASKMINT_ASSIGN_OR_RETURN(const bool added,
+                              writer.Add(row.id, candidate, trajectory, supply.chosen));
+    ++(added ? summary.exported : summary.skipped);
+  }
+  return summary.exported > 0 ? writer.End() : OkStatus();
 }
 
 }  // namespace
@@ -125,35 +144,16 @@ Result<TrajectoryExportSummary> ExportTrajectories(datasets::Store& store,
   const std::set<std::string> kept(ids.begin(), ids.end());
   TASKMINT_ASSIGN_OR_RETURN(const auto rows, store.Trajectories(""));
 
-  const std::string out = WithoutSlashAtEnd(request.out);
-  const fs::path partial = out + ".partial";
-  TrajectoryWriter writer(request, partial);
+  TASKMINT_ASSIGN_OR_RETURN(const std::unique_ptr<ExportFolder> folder,
+                            ExportFolder::OpenAnew(request.out, request.force));
   TrajectoryExportSummary summary;
-  for (const datasets::TrajectoryRow& row : rows) {
-    if (stop.stop_requested()) {
-      std::error_code ignored;
-      fs::remove_all(partial, ignored);
-      return Status(Code::kCancelled, Boundary::kNone, "interrupted");
-    }
-    const bool wanted = row.score && *row.score >= request.reward_min &&
-                        kept.contains(row.task_id) && !chosen.left_out.contains(row.task_id);
-    if (!wanted) {
-      ++summary.skipped;
-      continue;
-    }
-    TASKMINT_ASSIGN_OR_RETURN(const v1::Candidate candidate, store.FindById(row.task_id));
-    TASKMINT_ASSIGN_OR_RETURN(const v1::Trajectory trajectory, store.FindTrajectory(row.id));
-    if (summary.exported == 0) TASKMINT_RETURN_IF_ERROR(writer.Begin());
-    TASKMINT_ASSIGN_OR_RETURN(const bool added, writer.Add(row.id, candidate.task(), trajectory));
-    ++(added ? summary.exported : summary.skipped);
-  }
-  if (summary.exported > 0) {
-    TASKMINT_RETURN_IF_ERROR(writer.End(chosen));
-    TASKMINT_RETURN_IF_ERROR(Publish(partial, out));
+  const Status written = WriteRows(store, request, {kept, chosen, rows}, *folder, stop, summary);
+  if (!written.ok() || summary.exported == 0) {
+    folder->Discard();
   } else {
-    std::error_code ignored;
-    fs::remove_all(partial, ignored);
+    TASKMINT_RETURN_IF_ERROR(folder->Publish());
   }
+  TASKMINT_RETURN_IF_ERROR(written);
   summary.wall_ms = clock.MonotonicMs() - begin_ms;
   return summary;
 }

@@ -55,7 +55,9 @@ Result<ImportSummary> ImportTasks(datasets::Store& store, datasets::ForeignFolde
   int64_t done = 0;
   for (const datasets::ForeignTaskPlace& place : places) {
     if (stop.stop_requested()) break;
-    Result<v1::Candidate> task = datasets::ReadForeignTask(folder, place, store.blobs(), known);
+    Result<v1::Candidate> task =
+        place.refusal.empty() ? datasets::ReadForeignTask(folder, place, store.blobs(), known)
+                              : Status(Code::kInvalidArgument, Boundary::kConfig, place.refusal);
     if (task.ok()) {
       batch.push_back(*std::move(task));
     } else if (task.status().boundary() == Boundary::kConfig) {

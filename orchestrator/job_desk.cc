@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "orchestrator/minting.h"
+#include "proto/base/check.h"
 #include "proto/base/digest.h"
 #include "proto/base/log.h"
 #include "proto/base/random.h"
@@ -98,7 +99,7 @@ class JobDesk::Listener final : public MintListener {
 
   void OnNotice(const std::string&, const std::string& message) override {
     v1::JobEvent event;
-    event.set_notice(ToUtf8(message));
+    event.set_notice(ToUtf8(desk_.Shown(entry_.submission, message)));
     Tell(std::move(event));
   }
   void OnSearch(int64_t, int64_t) override {}
@@ -116,10 +117,11 @@ class JobDesk::Listener final : public MintListener {
     decision.set_commit(candidate.commit());
     const bool kept = candidate.state() == v1::Candidate::STATE_KEPT;
     if (kept) decision.set_task_id(candidate.task().id());
-    decision.set_reason(candidate.reason());
+    decision.set_reason(desk_.Shown(entry_.submission, candidate.reason()));
     {
       const std::lock_guard lock(desk_.mutex_);
       Take(progress);
+      if (kept) entry_.kept[candidate.position()] = candidate.task().id();
       if (!kept && !candidate.reason().empty()) {
         const std::string word = candidate.reason().substr(0, candidate.reason().find(':'));
         ++(*entry_.submission.mutable_status()->mutable_rejected())[word];
@@ -138,7 +140,7 @@ class JobDesk::Listener final : public MintListener {
   void Tell(v1::JobEvent event) {
     const std::lock_guard lock(desk_.mutex_);
     *event.mutable_status() = entry_.submission.status();
-    if (entry_.events.size() < kEventsMax) entry_.events.push_back(std::move(event));
+    if (entry_.events->size() < kEventsMax) entry_.events->push_back(std::move(event));
     desk_.changed_.notify_all();
   }
 
@@ -149,27 +151,40 @@ class JobDesk::Listener final : public MintListener {
 Result<std::unique_ptr<JobDesk>> JobDesk::Open(datasets::Store& store,
                                                sandbox::SandboxHost& sandboxes, const Clock& clock,
                                                JobLimits limits) {
+  TASKMINT_ASSIGN_OR_RETURN(ServingLock lock, ServingLock::Take(store.folder()));
   TASKMINT_ASSIGN_OR_RETURN(std::vector<v1::Submission> known, store.Submissions());
-  std::unique_ptr<JobDesk> desk(new JobDesk(store, sandboxes, clock, std::move(limits)));
+  std::unique_ptr<JobDesk> desk(
+      new JobDesk(store, sandboxes, clock, std::move(limits), std::move(lock)));
   std::reverse(known.begin(), known.end());
   for (v1::Submission& submission : known) {
     const std::string id = submission.status().id();
     auto entry = std::make_unique<Entry>();
-    if (!HasEnded(submission.status())) {
+    const bool ended = HasEnded(submission.status());
+    if (!ended) {
       submission.mutable_status()->set_state(v1::JobStatus::STATE_QUEUED);
       submission.mutable_status()->clear_rejected();
     }
     entry->submission = std::move(submission);
+    if (ended) Release(*entry);
     desk->order_.push_back(id);
     desk->entries_.emplace(id, std::move(entry));
   }
-  desk->runner_ = std::jthread([raw = desk.get()](std::stop_token stop) { raw->RunAll(stop); });
   return desk;
 }
 
+void JobDesk::Begin() {
+  runner_ = std::jthread([this](std::stop_token stop) { RunAll(std::move(stop)); });
+}
+
 JobDesk::JobDesk(datasets::Store& store, sandbox::SandboxHost& sandboxes, const Clock& clock,
-                 JobLimits limits)
-    : store_(store), sandboxes_(sandboxes), clock_(clock), limits_(std::move(limits)) {}
+                 JobLimits limits, ServingLock lock)
+    : store_(store),
+      sandboxes_(sandboxes),
+      clock_(clock),
+      limits_(std::move(limits)),
+      lock_(std::move(lock)),
+      hidden_cache_(store.cache_folder(), "the server's cache"),
+      hidden_store_(store.folder(), "the server's store") {}
 
 JobDesk::~JobDesk() {
   runner_.request_stop();
@@ -207,7 +222,34 @@ Status JobDesk::Check(const v1::SynthRequest& request) const {
   return OkStatus();
 }
 
-Result<v1::JobStatus> JobDesk::Submit(const v1::SynthRequest& request, std::string_view bundle) {
+int64_t JobDesk::Waiting() const {
+  return std::count_if(entries_.begin(), entries_.end(), [](const auto& item) {
+    return item.second->submission.status().state() == v1::JobStatus::STATE_QUEUED;
+  });
+}
+
+JobDesk::Place::~Place() {
+  if (desk_ == nullptr) return;
+  const std::lock_guard lock(desk_->mutex_);
+  --desk_->reserved_;
+}
+
+Result<JobDesk::Place> JobDesk::Reserve() {
+  const std::lock_guard lock(mutex_);
+  const int64_t taken = Waiting() + reserved_;
+  if (taken >= limits_.waiting_max) {
+    return Status(Code::kResourceExhausted, Boundary::kConfig,
+                  std::to_string(taken) +
+                      " jobs wait, as many as this server takes: submit it again when one has "
+                      "ended");
+  }
+  ++reserved_;
+  return Place(*this);
+}
+
+Result<v1::JobStatus> JobDesk::Submit(const v1::SynthRequest& request, std::string_view bundle,
+                                      const Place& place) {
+  TASKMINT_CHECK(place.desk_ == this);
   TASKMINT_RETURN_IF_ERROR(Check(request));
   if (request.url().empty() == bundle.empty()) {
     return BadRequest(bundle.empty() ? "no bundle: send its bytes after the request"
@@ -225,15 +267,6 @@ Result<v1::JobStatus> JobDesk::Submit(const v1::SynthRequest& request, std::stri
   status.set_created_ms(clock_.NowMs());
 
   const std::lock_guard lock(mutex_);
-  const auto waiting = std::count_if(entries_.begin(), entries_.end(), [](const auto& item) {
-    return item.second->submission.status().state() == v1::JobStatus::STATE_QUEUED;
-  });
-  if (waiting >= limits_.waiting_max) {
-    return Status(Code::kResourceExhausted, Boundary::kConfig,
-                  std::to_string(waiting) +
-                      " jobs wait, as many as this server takes: submit it "
-                      "again when one has ended");
-  }
   TASKMINT_RETURN_IF_ERROR(store_.PutSubmission(submission));
   const v1::JobStatus accepted = status;
   auto entry = std::make_unique<Entry>();
@@ -259,13 +292,21 @@ Result<v1::JobStatus> JobDesk::Get(const std::string& id) const {
   return found->second->submission.status();
 }
 
-std::vector<v1::JobStatus> JobDesk::List() const {
+JobPage JobDesk::List(std::optional<size_t> next, size_t jobs_max, size_t bytes_max) const {
   const std::lock_guard lock(mutex_);
-  std::vector<v1::JobStatus> all;
-  for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
-    all.push_back(entries_.at(*id)->submission.status());
+  JobPage page;
+  size_t at = std::min(next.value_or(order_.size()), order_.size());
+  size_t bytes = 0;
+  while (at > 0 && (jobs_max == 0 || page.jobs.size() < jobs_max)) {
+    v1::JobStatus status = entries_.at(order_[at - 1])->submission.status();
+    status.clear_tasks();
+    bytes += status.ByteSizeLong() + 8;
+    if (bytes > bytes_max && !page.jobs.empty()) break;
+    page.jobs.push_back(std::move(status));
+    --at;
   }
-  return all;
+  if (at > 0) page.next = at;
+  return page;
 }
 
 Result<v1::JobStatus> JobDesk::Cancel(const std::string& id) {
@@ -275,11 +316,16 @@ Result<v1::JobStatus> JobDesk::Cancel(const std::string& id) {
   Entry& entry = *found->second;
   v1::JobStatus& status = *entry.submission.mutable_status();
   if (HasEnded(status)) return status;
+  v1::Submission cancelled = entry.submission;
+  cancelled.mutable_status()->set_state(v1::JobStatus::STATE_CANCELLED);
+  cancelled.mutable_status()->set_ended_ms(clock_.NowMs());
+  for (const auto& [position, task] : entry.kept) cancelled.mutable_status()->add_tasks(task);
+  TASKMINT_RETURN_IF_ERROR(store_.PutSubmission(cancelled));
+  const bool runs = status.state() == v1::JobStatus::STATE_RUNNING;
+  status = cancelled.status();
   entry.cancelled = true;
   entry.stop.request_stop();
-  status.set_state(v1::JobStatus::STATE_CANCELLED);
-  status.set_ended_ms(clock_.NowMs());
-  TASKMINT_RETURN_IF_ERROR(store_.PutSubmission(entry.submission));
+  if (!runs) Release(entry);  // else its run reads the request
   changed_.notify_all();
   return status;
 }
@@ -289,7 +335,8 @@ Status JobDesk::Watch(const std::string& id, const Tell& tell, std::stop_token s
   const auto found = entries_.find(id);
   if (found == entries_.end()) return NoJob(id);
   const Entry& entry = *found->second;
-  size_t told = entry.events.size();
+  const std::shared_ptr<const std::vector<v1::JobEvent>> events = entry.events;
+  size_t told = events->size();
   v1::JobEvent event;
   *event.mutable_status() = entry.submission.status();
   v1::JobStatus::State last = v1::JobStatus::STATE_UNSPECIFIED;
@@ -301,14 +348,14 @@ Status JobDesk::Watch(const std::string& id, const Tell& tell, std::stop_token s
     lock.lock();
     if (end) return OkStatus();
     const auto news = [&] {
-      return told < entry.events.size() || entry.submission.status().state() != last;
+      return told < events->size() || entry.submission.status().state() != last;
     };
     if (!changed_.wait(lock, stop, news)) {
       return {Code::kCancelled, Boundary::kNone, "nobody waits for the job's events any more"};
     }
     event.Clear();
-    if (told < entry.events.size()) {
-      event = entry.events[told++];
+    if (told < events->size()) {
+      event = (*events)[told++];
     } else {
       *event.mutable_status() = entry.submission.status();
     }
@@ -331,6 +378,26 @@ JobDesk::Entry* JobDesk::NextWaiting() {
   return nullptr;
 }
 
+void JobDesk::Release(Entry& entry) {
+  entry.submission.clear_request();
+  entry.kept.clear();
+  entry.events = std::make_shared<std::vector<v1::JobEvent>>();
+}
+
+std::string JobDesk::BundlePath(const v1::Submission& submission) const {
+  return (fs::absolute(fs::path(store_.cache_folder()) / "bundles") /
+          (submission.bundle_digest() + ".bundle"))
+      .string();
+}
+
+std::string JobDesk::Shown(const v1::Submission& submission, const std::string& message) const {
+  const std::string named =
+      submission.bundle_digest().empty()
+          ? message
+          : HiddenPath(BundlePath(submission), submission.request().name()).Hide(message);
+  return hidden_store_.Hide(hidden_cache_.Hide(named));
+}
+
 void JobDesk::RunAll(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   while (changed_.wait(lock, stop, [this] { return NextWaiting() != nullptr; })) {
@@ -347,13 +414,12 @@ void JobDesk::RunAll(std::stop_token stop) {
 // A path for the bundle, named by its content: MintSource reads files.
 Result<std::string> JobDesk::SourceOf(const v1::Submission& submission) const {
   if (!submission.request().url().empty()) return submission.request().url();
-  const fs::path folder = fs::absolute(fs::path(store_.cache_folder()) / "bundles");
-  const fs::path path = folder / (submission.bundle_digest() + ".bundle");
+  const fs::path path = BundlePath(submission);
   std::error_code error;
   if (fs::exists(path, error)) return path.string();
   TASKMINT_ASSIGN_OR_RETURN(const std::string bytes,
                             store_.blobs().Get(submission.bundle_digest()));
-  fs::create_directories(folder, error);
+  fs::create_directories(path.parent_path(), error);
   const fs::path partial = path.string() + "." + NewId();
   std::ofstream file(partial, std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -377,12 +443,14 @@ void JobDesk::RunOne(Entry& entry, std::stop_token stop) {
                                     : source.status();
 
   const std::lock_guard lock(mutex_);
-  if (entry.cancelled || stop.stop_requested()) return;  // recorded, or to be gone on with
+  if (stop.stop_requested() && !entry.cancelled) return;  // to be gone on with
   v1::JobStatus& status = *entry.submission.mutable_status();
-  const Status end = summary.ok() ? summary->end : summary.status();
-  status.set_state(end.ok() ? v1::JobStatus::STATE_DONE : v1::JobStatus::STATE_FAILED);
-  if (!end.ok()) status.set_error(ToUtf8(end.message()));
-  status.set_ended_ms(clock_.NowMs());
+  if (!entry.cancelled) {
+    const Status end = summary.ok() ? summary->end : summary.status();
+    status.set_state(end.ok() ? v1::JobStatus::STATE_DONE : v1::JobStatus::STATE_FAILED);
+    if (!end.ok()) status.set_error(ToUtf8(Shown(entry.submission, end.message())));
+    status.set_ended_ms(clock_.NowMs());
+  }
   if (summary.ok()) {
     status.set_candidates(summary->candidates);
     status.set_decided(summary->decided);
@@ -393,6 +461,7 @@ void JobDesk::RunOne(Entry& entry, std::stop_token stop) {
     for (const auto& [word, count] : summary->rejected) (*status.mutable_rejected())[word] = count;
   }
   Record(entry);
+  Release(entry);
   changed_.notify_all();
 }
 

@@ -236,7 +236,16 @@ std::string TestStatusName(v1::TestStatus status) {
 }
 
 Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id) {
-  TASKMINT_ASSIGN_OR_RETURN(v1::Candidate candidate, store.FindById(id));
+  auto found = store.FindById(id);
+  // Whoever knows the commits of a public source can compute the ids of its candidates: one that
+  // led to a task would tell which commit is the task's fix.
+  const bool other = found.ok() && found->state() == v1::Candidate::STATE_KEPT &&
+                     !found->task().id().starts_with(id);
+  if (other || found.status().code() == Code::kNotFound) {
+    return Status(Code::kNotFound, Boundary::kStore,
+                  "no task " + id + ": `taskmint list` names them");
+  }
+  TASKMINT_ASSIGN_OR_RETURN(v1::Candidate candidate, std::move(found));
   if (candidate.state() != v1::Candidate::STATE_KEPT) {
     return Status(Code::kFailedPrecondition, Boundary::kStore,
                   id + " was not kept" +

@@ -54,8 +54,8 @@ std::string VerdictStateName(v1::Verdict::State state);
 // "passed", "failed", "error", "skipped", "missing".
 std::string TestStatusName(v1::TestStatus status);
 
-// A candidate that is a kept task, by id or prefix. FAILED_PRECONDITION (store) when it was
-// rejected.
+// A candidate that is a kept task, by the task's id or a prefix of it. NOT_FOUND (store);
+// FAILED_PRECONDITION (store) when it was rejected.
 Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id);
 
 }  // namespace taskmint::orchestrator

@@ -51,6 +51,7 @@ void ProposalShelf::Put(const std::string& commit, Entry entry) {
 
 std::shared_ptr<std::mutex> BuildLocks::For(const std::string& key) {
   std::lock_guard lock(mutex_);
+  std::erase_if(locks_, [](const auto& place) { return place.second.expired(); });
   std::weak_ptr<std::mutex>& slot = locks_[key];
   std::shared_ptr<std::mutex> held = slot.lock();
   if (held == nullptr) slot = held = std::make_shared<std::mutex>();

@@ -49,8 +49,8 @@ class ProposalShelf {
   uint64_t bytes_ = 0;
 };
 
-// Lets one thread build an environment while others of this process that need the same wait.
-// Thread-safe.
+// Lets one thread build an environment while others of this process that need the same wait. What
+// nobody holds is forgotten. Thread-safe.
 class BuildLocks {
  public:
   std::shared_ptr<std::mutex> For(const std::string& key);

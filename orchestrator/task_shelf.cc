@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "orchestrator/regrade.h"
+
 namespace taskmint::orchestrator {
 namespace {
 
@@ -14,21 +16,31 @@ uint64_t FileBytes(const LoadedTask& task) {
 }  // namespace
 
 Result<TaskShelf::Entry> TaskShelf::Load(const std::string& id, std::stop_token stop) {
-  if (Entry found = Find(id)) return found;
-  const std::shared_ptr<std::mutex> mutex = loading_.For(id);
-  const std::lock_guard lock(*mutex);
-  if (Entry found = Find(id)) return found;
-  TASKMINT_ASSIGN_OR_RETURN(Entry loaded, LoadTask(store_, sandboxes_, id, std::move(stop)));
-  const std::string& whole_id = loaded->kept.task().id();
-  if (whole_id != id) {  // a prefix may stand for a task that is there
-    if (Entry found = Find(whole_id)) return found;
+  {
+    const std::lock_guard lock(mutex_);
+    if (Entry found = Find(id)) return found;
   }
-  Keep(whole_id, loaded);
+  TASKMINT_ASSIGN_OR_RETURN(v1::Candidate kept, FindKept(store_, id));
+  const std::string whole_id = kept.task().id();
+  {
+    std::unique_lock lock(mutex_);
+    const bool mine = loaded_.wait(lock, stop, [&] { return loading_.count(whole_id) == 0; });
+    if (!mine) return Status(Code::kCancelled, Boundary::kAgent, "interrupted before the call");
+    if (Entry found = Find(whole_id)) return found;
+    loading_.insert(whole_id);
+  }
+  Result<Entry> loaded = LoadTask(store_, sandboxes_, std::move(kept), std::move(stop));
+  const std::lock_guard lock(mutex_);
+  loading_.erase(whole_id);
+  loaded_.notify_all();
+  if (!loaded.ok()) return loaded.status();
+  std::erase_if(played_, [](const auto& place) { return place.second.expired(); });
+  played_[whole_id] = *loaded;
+  PutFirst(*loaded);
   return loaded;
 }
 
 TaskShelf::Entry TaskShelf::Find(const std::string& id) {
-  const std::lock_guard lock(mutex_);
   const auto found = played_.find(id);
   if (found == played_.end()) return nullptr;
   Entry entry = found->second.lock();
@@ -36,16 +48,12 @@ TaskShelf::Entry TaskShelf::Find(const std::string& id) {
     played_.erase(found);
     return nullptr;
   }
-  latest_.remove(entry);
-  latest_.push_front(entry);
-  if (latest_.size() > entries_max_) latest_.pop_back();
+  PutFirst(entry);
   return entry;
 }
 
-void TaskShelf::Keep(const std::string& id, const Entry& entry) {
-  const std::lock_guard lock(mutex_);
-  std::erase_if(played_, [](const auto& place) { return place.second.expired(); });
-  played_[id] = entry;
+void TaskShelf::PutFirst(const Entry& entry) {
+  latest_.remove(entry);
   latest_.push_front(entry);
   uint64_t bytes = 0;
   size_t kept = 0;

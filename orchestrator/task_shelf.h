@@ -2,17 +2,18 @@
 #ifndef TASKMINT_ORCHESTRATOR_TASK_SHELF_H_
 #define TASKMINT_ORCHESTRATOR_TASK_SHELF_H_
 
+#include <condition_variable>
 #include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 
 #include "datasets/store.h"
 #include "orchestrator/episode.h"
-#include "orchestrator/run_context.h"
 #include "proto/base/status.h"
 #include "sandbox/sandbox.h"
 
@@ -27,19 +28,22 @@ class TaskShelf {
             uint64_t bytes_max = uint64_t{256} << 20)
       : store_(store), sandboxes_(sandboxes), entries_max_(entries_max), bytes_max_(bytes_max) {}
 
-  // Errors of LoadTask. Of the threads that want the same task, one loads it.
+  // Errors of LoadTask. Of the threads that want the same task, one loads it, and the others wait;
+  // CANCELLED (agent) when stopped meanwhile.
   Result<Entry> Load(const std::string& id, std::stop_token stop);
 
  private:
+  // Both under the mutex. `id`: a whole one.
   Entry Find(const std::string& id);
-  void Keep(const std::string& id, const Entry& entry);
+  void PutFirst(const Entry& entry);
 
   datasets::Store& store_;
   sandbox::SandboxHost& sandboxes_;
   const size_t entries_max_;
   const uint64_t bytes_max_;
-  BuildLocks loading_;
   std::mutex mutex_;
+  std::condition_variable_any loaded_;
+  std::set<std::string> loading_;  // whole ids of tasks of the store, never what a caller made up
   std::map<std::string, std::weak_ptr<const LoadedTask>> played_;
   std::list<Entry> latest_;  // the latest first
 };

@@ -23,7 +23,6 @@ Code CodeOfErrno(int number) {
     case EOVERFLOW:
     case EFBIG:
     case EMFILE:
-    case ENFILE:
     case ENOMEM:
     case EAGAIN:
     case E2BIG:
@@ -34,8 +33,22 @@ Code CodeOfErrno(int number) {
       return Code::kInvalidArgument;
     case EPROTO:
       return Code::kInternal;
+    case ENFILE:  // of the whole machine
+      return Code::kUnavailable;
     default:
       return Code::kFailedPrecondition;
+  }
+}
+
+// Reading a tree is bounded by the limits of the request: what else runs out is the machine's.
+Code CodeOfCollecting(int number) {
+  switch (number) {
+    case EIO:
+    case EMFILE:
+    case ENOMEM:
+      return Code::kUnavailable;
+    default:
+      return CodeOfErrno(number);
   }
 }
 
@@ -62,9 +75,8 @@ Status CheckPath(std::string_view path) {
                "not a plain absolute path inside: '" + Printable(path.substr(0, 200)) + "'");
 }
 
-}  // namespace
-
-Status ErrorFromAgent(WireReader& reader, Session& session, std::string_view what) {
+Status ErrorWithCode(WireReader& reader, Session& session, std::string_view what,
+                     Code (*code_of)(int)) {
   const uint64_t number = reader.Int();
   const std::string_view detail = reader.Bytes();
   if (!reader.Done() || number == 0 || number > 4095) {
@@ -74,7 +86,13 @@ Status ErrorFromAgent(WireReader& reader, Session& session, std::string_view wha
   const int error = static_cast<int>(number);
   std::string subject(what);
   if (detail.starts_with("/")) subject += " at " + std::string(detail.substr(0, 4096));
-  return Error(CodeOfErrno(error), Printable(subject) + ": " + Reason(error));
+  return Error(code_of(error), Printable(subject) + ": " + Reason(error));
+}
+
+}  // namespace
+
+Status ErrorFromAgent(WireReader& reader, Session& session, std::string_view what) {
+  return ErrorWithCode(reader, session, what, CodeOfErrno);
 }
 
 Status AwaitOk(Session& session, std::string_view what) {
@@ -208,7 +226,7 @@ Result<FileTree> AgentSandbox::Collect(std::string_view path, const CollectLimit
     TASKMINT_ASSIGN_OR_RETURN(const std::string body, session_->channel->Receive(kReplyMsMax));
     WireReader reader(body);
     if (reader.op() == Op::kError) {
-      return ErrorFromAgent(reader, *session_, "collect " + std::string(path));
+      return ErrorWithCode(reader, *session_, "collect " + std::string(path), CodeOfCollecting);
     }
     if (reader.op() == Op::kOk && reader.Done()) {
       Result<FileTree> tree = collected.Take();

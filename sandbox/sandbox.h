@@ -175,7 +175,8 @@ class Sandbox {
   virtual Result<std::string> Get(std::string_view path, int64_t bytes_max) = 0;
 
   // The regular files and symbolic links below a folder; anything else is left out. Follows no
-  // link. RESOURCE_EXHAUSTED beyond the limits (usable).
+  // link. RESOURCE_EXHAUSTED beyond the limits, or nested too deeply, and for nothing else
+  // (usable).
   virtual Result<FileTree> Collect(std::string_view path, const CollectLimits& limits) = 0;
 
   // Kills every process inside but the agent, and waits for them.

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "environments/errors.h"
@@ -26,6 +27,7 @@ constexpr int64_t kWrittenBytesMax = int64_t{64} << 20;
 constexpr size_t kCommandBytesMax = 131'071;
 constexpr size_t kToolPathBytesMax = 4'000;
 constexpr int64_t kOwnToolMsMax = 10'000;
+constexpr auto kKillTakesEffect = std::chrono::milliseconds(20);
 constexpr int kMatchesMax = 100;
 constexpr int kMatchesNamed = 10;
 constexpr size_t kBinaryPrefix = 8'192;
@@ -75,7 +77,8 @@ std::string SignalName(int number) {
   return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
 }
 
-std::string EndingText(const CommandResult& result, int64_t timeout_s, int64_t memory_bytes_max) {
+// `memory`: whose memory it was that ran out.
+std::string EndingText(const CommandResult& result, int64_t timeout_s, const std::string& memory) {
   switch (result.ending) {
     case Ending::kExited:
       return "exit code " + std::to_string(result.exit_code);
@@ -87,8 +90,7 @@ std::string EndingText(const CommandResult& result, int64_t timeout_s, int64_t m
     case Ending::kOutput:
       return "killed: it wrote more than " + std::to_string(kWrittenBytesMax >> 20) + " MiB";
     case Ending::kMemory:
-      return "killed: out of memory, " + std::to_string(memory_bytes_max >> 20) +
-             " MiB is all there is";
+      return "killed: out of memory, " + memory;
     case Ending::kCancelled:
       return "interrupted";
   }
@@ -209,9 +211,14 @@ Result<std::unique_ptr<CodeWorld>> CodeWorld::Open(sandbox::SandboxHost& sandbox
 Result<ToolOutcome> CodeWorld::Call(const std::string& tool, const std::string& arguments_json,
                                     std::stop_token stop) {
   const auto start = std::chrono::steady_clock::now();
+  SettleKills();
+  if (!lost_.ok()) return lost_;
   Result<ToolOutcome> outcome = Dispatch(tool, arguments_json, std::move(stop));
   if (!outcome.ok() && outcome.status().boundary() != Boundary::kTool) {
     outcome = AfterFailure(outcome.status());
+  } else {
+    SettleKills();
+    if (!lost_.ok()) return lost_;
   }
   if (!outcome.ok()) {
     if (outcome.status().boundary() != Boundary::kTool) return outcome.status();
@@ -247,9 +254,35 @@ Result<ToolOutcome> CodeWorld::Dispatch(const std::string& name, const std::stri
                   stop);
 }
 
+void CodeWorld::SettleKills() {
+  if (!lost_.ok() || !ruined_.ok()) return;
+  MachineRanOutOfMemory();
+  const int64_t kills = sandbox_->MemoryKills();
+  if (kills > kills_settled_) {
+    // Where bubblewrap itself was killed, it takes a moment to take the rest with it.
+    std::this_thread::sleep_for(kKillTakesEffect);
+    // A folder is no file, as the sandbox says while it can say anything.
+    const auto folder = sandbox_->Get(kStateWork, 0);
+    if (!folder.ok() && !IsAgents(folder.status())) {
+      static_cast<void>(AfterFailure(folder.status()));
+      return;
+    }
+    kills_settled_ = kills;
+  }
+  machine_ran_out_ = false;
+}
+
+bool CodeWorld::MachineRanOutOfMemory() {
+  // The sandbox tells of each time once.
+  machine_ran_out_ = sandbox_->HostRanOutOfMemory() || machine_ran_out_;
+  return machine_ran_out_;
+}
+
 Status CodeWorld::AfterFailure(const Status& status) {
-  // Asked first: the answer is about what happened since it was last asked.
-  if (sandbox_->HostRanOutOfMemory() || sandbox_->MemoryKills() == 0) return status;
+  if (MachineRanOutOfMemory() || sandbox_->MemoryKills() <= kills_settled_) {
+    lost_ = status;
+    return lost_;
+  }
   ruined_ = Error(Code::kResourceExhausted,
                   "everything inside was killed, because it used more than the " +
                       std::to_string(memory_bytes_max_ >> 20) + " MiB of memory that there are");
@@ -284,7 +317,11 @@ Result<ToolOutcome> CodeWorld::Bash(const std::string& text, int64_t timeout_s,
   if (!outcome.observation.empty() && !outcome.observation.ends_with('\n')) {
     outcome.observation += "\n";
   }
-  outcome.observation += "[" + EndingText(*result, timeout_s, memory_bytes_max_) + "]\n";
+  std::string memory = std::to_string(memory_bytes_max_ >> 20) + " MiB is all there is";
+  if (result->ending == Ending::kMemory && MachineRanOutOfMemory()) {
+    memory = "which is the machine's doing, not the command's";
+  }
+  outcome.observation += "[" + EndingText(*result, timeout_s, memory) + "]\n";
   outcome.failed = result->ending != Ending::kExited || result->exit_code != 0;
   outcome.cut = result->output_cut_bytes > 0 || result->ending == Ending::kOutput;
   outcome.cpu_ms = result->cpu_ms;
@@ -343,8 +380,13 @@ Result<CodeWorld::Place> CodeWorld::Find(const std::string& path, const std::sto
 
 Result<std::optional<std::string>> CodeWorld::ReadWhole(const std::string& path,
                                                         std::stop_token stop) {
-  TASKMINT_ASSIGN_OR_RETURN(Place place, Find(path, stop));
-  return std::move(place.content);
+  SettleKills();
+  if (!lost_.ok()) return lost_;
+  if (!ruined_.ok()) return Declined(ruined_.message());
+  auto place = Find(path, stop);
+  if (place.ok()) return std::move(place->content);
+  const bool refused = place.status().boundary() == Boundary::kTool;
+  return refused ? place.status() : AfterFailure(place.status());
 }
 
 Result<ToolOutcome> CodeWorld::ReadFile(const std::string& path, int64_t from, int64_t lines,
@@ -426,22 +468,22 @@ Status CodeWorld::Replace(const Place& place, const std::string& content,
 }
 
 Result<FileTree> CodeWorld::FinalTree(std::stop_token stop) {
-  if (!ruined_.ok()) return ruined_;
   if (stop.stop_requested()) return Status(Code::kCancelled, Boundary::kNone, "interrupted");
+  SettleKills();
+  if (!lost_.ok()) return lost_;
+  if (!ruined_.ok()) return ruined_;
   Status status = sandbox_->KillAll();
   if (status.ok()) {
     auto tree = sandbox_->Collect(kStateWork, kFinalTreeLimits);
     if (tree.ok()) return WithoutDerived(driver_, *tree);
     status = tree.status();
-  }
-  if (status.code() == Code::kResourceExhausted) {
-    return Error(Code::kResourceExhausted,
-                 "the final state is more than " + std::to_string(kFinalTreeLimits.files_max) +
-                     " files or " + std::to_string(kFinalTreeLimits.bytes_max >> 20) +
-                     " MiB, or nested too deeply");
-  }
-  if (IsAgents(status)) {
-    return Error(status.code(), "the final state cannot be read: " + status.message());
+    // Nothing else can be the agent's: what it closed or linked is opened or left out.
+    if (status.code() == Code::kResourceExhausted) {
+      return Error(Code::kResourceExhausted,
+                   "the final state is more than " + std::to_string(kFinalTreeLimits.files_max) +
+                       " files or " + std::to_string(kFinalTreeLimits.bytes_max >> 20) +
+                       " MiB, or nested too deeply");
+    }
   }
   status = AfterFailure(status);
   return ruined_.ok() ? status : ruined_;

@@ -40,7 +40,7 @@ class CodeWorld : public World {
   Result<FileTree> FinalTree(std::stop_token stop) override;
 
   // A file as it is, for an editor outside; nothing where there is none. Errors of the tool
-  // boundary say why it cannot be edited.
+  // boundary say why it cannot be edited; of the sandbox boundary, as Call.
   Result<std::optional<std::string>> ReadWhole(const std::string& path, std::stop_token stop);
 
  private:
@@ -67,8 +67,12 @@ class CodeWorld : public World {
   Result<std::string> Resolve(const std::string& path, const std::stop_token& stop);
   Result<sandbox::CommandResult> RunTool(std::vector<std::string> argv,
                                          const std::stop_token& stop);
-  // A failure of the sandbox, or, where the kernel ended it because it had used up its own memory,
-  // a refusal: that is the agent's doing.
+  // Before and after each use: whether the sandbox outlived what the kernel has killed since the
+  // last time. Then these kills explain no failure that comes after them; else as AfterFailure.
+  void SettleKills();
+  bool MachineRanOutOfMemory();
+  // What a failure of the sandbox is: a refusal where the kernel ended it because it had used up
+  // its own memory, which is the agent's doing; else the machine's, and final.
   Status AfterFailure(const Status& status);
 
   std::unique_ptr<sandbox::Sandbox> sandbox_;
@@ -76,6 +80,10 @@ class CodeWorld : public World {
   const int64_t memory_bytes_max_;
   // Why nothing can be called or collected any more, by the agent's own doing; OK until then.
   Status ruined_;
+  // The same by the machine's: what every later use returns.
+  Status lost_;
+  int64_t kills_settled_ = 0;
+  bool machine_ran_out_ = false;  // since the kills were settled
 };
 
 }  // namespace taskmint::environments

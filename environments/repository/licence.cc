@@ -2,7 +2,9 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <string_view>
 
 #include "environments/repository/candidate.h"
 #include "proto/base/utf8.h"
@@ -35,49 +37,136 @@ std::string GnuId(const std::string& text, std::string id) {
   return id + (later ? "-or-later" : "-only");
 }
 
-std::string IdOfText(std::string_view bytes) {
-  const std::string text = Normalised(bytes);
-  const auto has = [&text](std::string_view phrase) {
-    return text.find(phrase) != std::string::npos;
-  };
+// What no open licence says: titles and riders of texts that restrict who may use the code, or for
+// what. Such texts embed open ones, or name one as what they will turn into.
+constexpr std::array<std::string_view, 25> kRestrictions = {
+    "business source license",
+    "functional source license",
+    "fair source license",
+    "fair core license",
+    "additional use grant",
+    "change license",
+    "commons clause",
+    "elastic license",
+    "shall be used for good",
+    "hippocratic licen",
+    "server side public license",
+    "polyform ",
+    "prosperity public license",
+    "confluent community license",
+    "redis source available license",
+    "sustainable use license",
+    "timescale license",
+    "anti-capitalist software license",
+    "do no harm license",
+    "responsible ai license",
+    "non-commercial use",
+    "noncommercial use",
+    "non-commercial purpose",
+    "noncommercial purpose",
+    "creative commons attribution-noncommercial"};
+
+// A sentence that stands in the body of one licence and in that of no other here.
+constexpr std::string_view kMitBody =
+    "permission is hereby granted, free of charge, to any person obtaining a copy";
+constexpr std::string_view kIscBody =
+    "permission to use, copy, modify, and/or distribute this software for any purpose";
+constexpr std::string_view kIscBodyWithAnd =
+    "permission to use, copy, modify, and distribute this software for any purpose";
+constexpr std::string_view kBsdBody = "redistribution and use in source and binary forms";
+constexpr std::string_view kZlibBody =
+    "this software is provided 'as-is', without any express or implied warranty";
+constexpr std::string_view kUnlicenseBody =
+    "free and unencumbered software released into the public domain";
+constexpr std::string_view kApacheBody =
+    "terms and conditions for use, reproduction, and distribution";
+constexpr std::string_view kPythonBody = "psf hereby grants licensee";
+constexpr std::string_view kMozillaBody = "each contributor hereby grants you a world-wide";
+
+// What a licence file says.
+struct LicenceText {
+  std::string id;  // empty: none that is known
+  bool restricted = false;
+};
+
+class LicenceReader {
+ public:
+  explicit LicenceReader(std::string_view bytes)
+      : text_(Normalised(bytes)), top_(text_.substr(0, kTitleBytesMax)) {}
+
+  LicenceText Read() const {
+    if (std::any_of(kRestrictions.begin(), kRestrictions.end(),
+                    [this](std::string_view phrase) { return Has(phrase); })) {
+      return {"", true};
+    }
+    // Python's own file holds the licences of its past.
+    if (Titled("history of the software") && Has("python software foundation license version 2")) {
+      return {"PSF-2.0", false};
+    }
+    return Bodies() > 1 ? LicenceText() : LicenceText{Id(), false};
+  }
+
+ private:
+  bool Has(std::string_view phrase) const { return text_.find(phrase) != std::string::npos; }
   // The titles stand at the top; later texts name the earlier ones in their bodies.
-  const std::string top = text.substr(0, 400);
-  const auto titled = [&top](std::string_view phrase) {
-    return top.find(phrase) != std::string::npos;
-  };
-  if (titled("gnu affero general public license")) return GnuId(text, "AGPL-3.0");
-  if (titled("gnu lesser general public license")) {
-    return GnuId(text, has("version 2.1") && !titled("version 3") ? "LGPL-2.1" : "LGPL-3.0");
+  bool Titled(std::string_view phrase) const { return top_.find(phrase) != std::string::npos; }
+  // Before a body without a title stands nothing but names; further down it is of something that
+  // came along.
+  bool Begins(std::string_view body) const { return text_.find(body) < kNamesBytesMax; }
+  bool IsGnu() const {
+    return Titled("gnu affero general public license") ||
+           Titled("gnu lesser general public license") ||
+           Titled("gnu library general public license") || Titled("gnu general public license");
   }
-  if (titled("gnu library general public license")) return GnuId(text, "LGPL-2.0");
-  if (titled("gnu general public license")) {
-    return GnuId(text, titled("version 3") || has("either version 3") ? "GPL-3.0" : "GPL-2.0");
+
+  // How many different licences the file has the body of.
+  int Bodies() const {
+    int bodies = IsGnu() ? 1 : 0;
+    bodies += Has(kIscBody) || Has(kIscBodyWithAnd) ? 1 : 0;
+    for (const std::string_view body :
+         {kMitBody, kBsdBody, kZlibBody, kUnlicenseBody, kApacheBody, kMozillaBody, kPythonBody}) {
+      bodies += Has(body) ? 1 : 0;
+    }
+    return bodies;
   }
-  if (has("apache license") && has("version 2.0")) return "Apache-2.0";
-  if (has("mozilla public license") && (has("version 2.0") || has("v. 2.0"))) return "MPL-2.0";
-  if (has("python software foundation license")) return "PSF-2.0";
-  if (has("free and unencumbered software released into the public domain")) return "Unlicense";
-  if (has("permission is hereby granted, free of charge, to any person obtaining a copy")) {
-    return has("the above copyright notice and this permission notice") ||
-                   has("subject to the following conditions")
-               ? "MIT"
-               : "MIT-0";
+
+  std::string Id() const {
+    if (Titled("gnu affero general public license")) return GnuId(text_, "AGPL-3.0");
+    if (Titled("gnu lesser general public license")) {
+      return GnuId(text_, Has("version 2.1") && !Titled("version 3") ? "LGPL-2.1" : "LGPL-3.0");
+    }
+    if (Titled("gnu library general public license")) return GnuId(text_, "LGPL-2.0");
+    if (Titled("gnu general public license")) {
+      return GnuId(text_, Titled("version 3") || Has("either version 3") ? "GPL-3.0" : "GPL-2.0");
+    }
+    if (Titled("apache license") && Titled("version 2.0")) return "Apache-2.0";
+    if (Titled("mozilla public license") && (Titled("version 2.0") || Titled("v. 2.0"))) {
+      return "MPL-2.0";
+    }
+    if (Titled("python software foundation license")) return "PSF-2.0";
+    if (Begins(kUnlicenseBody)) return "Unlicense";
+    if (Begins(kMitBody)) {
+      return Has("the above copyright notice and this permission notice") ||
+                     Has("subject to the following conditions")
+                 ? "MIT"
+                 : "MIT-0";
+    }
+    if (Begins(kIscBody) || Begins(kIscBodyWithAnd)) {
+      return Has("provided that the above copyright notice") ? "ISC" : "0BSD";
+    }
+    if (Begins(kZlibBody) && Has("must not be misrepresented")) return "Zlib";
+    if (Begins(kBsdBody)) {
+      if (Has("all advertising materials mentioning")) return "BSD-4-Clause";
+      return Has("endorse or promote products") ? "BSD-3-Clause" : "BSD-2-Clause";
+    }
+    return "";
   }
-  // RE2 is not needed here: "and/or" and "and" are the only variants in use.
-  if (has("permission to use, copy, modify, and/or distribute this software for any purpose") ||
-      has("permission to use, copy, modify, and distribute this software for any purpose")) {
-    return has("provided that the above copyright notice") ? "ISC" : "0BSD";
-  }
-  if (has("this software is provided 'as-is', without any express or implied warranty") &&
-      has("must not be misrepresented")) {
-    return "Zlib";
-  }
-  if (has("redistribution and use in source and binary forms")) {
-    if (has("all advertising materials mentioning")) return "BSD-4-Clause";
-    return has("endorse or promote products") ? "BSD-3-Clause" : "BSD-2-Clause";
-  }
-  return "";
-}
+
+  static constexpr size_t kTitleBytesMax = 400;
+  static constexpr size_t kNamesBytesMax = 1'500;
+  const std::string text_;
+  const std::string top_;
+};
 
 // Lower is better; negative: no licence file.
 int RankOf(const std::string& lower_name) {
@@ -163,7 +252,13 @@ v1::Licence DetectLicence(const FileTree& tree) {
     if (path.find('/') != std::string::npos || entry.kind == FileEntry::Kind::kSymlink) continue;
     const int rank = RankOf(LowerCase(path));
     if (rank < 0) continue;
-    const std::string id = IdOfText(*entry.content);
+    const LicenceText text = LicenceReader(*entry.content).Read();
+    if (text.restricted) {  // whatever the packaging says
+      best.Clear();
+      best.set_spdx_id("unknown");
+      return best;
+    }
+    const std::string& id = text.id;
     if (rank == 1 && !id.empty() && std::find(others.begin(), others.end(), id) == others.end()) {
       others.push_back(id);
     }

@@ -27,12 +27,14 @@ struct ExportOptions {
   std::string where;
   std::string name;
   std::string split = "train";
-  int64_t jobs = std::max(1U, std::thread::hardware_concurrency());
+  int64_t jobs = 0;  // as many as there are cores
   ExportChoice choice;
   RemotePlace server;
   bool no_prove = false;
   bool force = false;
   bool json = false;
+
+  bool trajectories() const { return format == "atif" || format == "chat"; }
 };
 
 // "org/name" of [a-z0-9._-], as Harbor and the hub have names.
@@ -69,6 +71,29 @@ void PrintExportSummary(const ExportOptions& options, const ExportSummary& summa
   PrintOut(line + ", in " + DurationText(summary.wall_ms) + "\n");
 }
 
+// What the exit code tells of tasks.
+int ExitCodeOf(const ExportSummary& summary) {
+  const bool failed = std::any_of(summary.skipped.begin(), summary.skipped.end(),
+                                  [](const auto& task) { return task.failed; });
+  if (failed) return kExitFailed;
+  return summary.tasks.empty() ? kExitNothingKept : kExitDone;
+}
+
+void PrintTrajectoryExport(const ExportOptions& options, const TrajectoryExportSummary& summary) {
+  if (summary.exported == 0) return;
+  PrintOut("exported " + std::to_string(summary.exported) + " of " +
+           std::to_string(summary.exported + summary.skipped) + " trajectories to " +
+           Printable(options.out) + "\n");
+}
+
+int EndOfTrajectoryExport(const TrajectoryExportSummary& summary) {
+  if (summary.exported > 0) return kExitDone;
+  Complain(summary.skipped == 0
+               ? "the store has no trajectory: `taskmint play` and `taskmint serve` make them"
+               : "no trajectory is of a task that is exported, with a reward that is wanted");
+  return kExitNothingKept;
+}
+
 int RunTrajectoryExport(const ExportOptions& options, datasets::Store& store) {
   TrajectoryExportRequest request;
   const bool chat = options.format == "chat";
@@ -86,22 +111,29 @@ int RunTrajectoryExport(const ExportOptions& options, datasets::Store& store) {
   if (!summary.ok()) return ComplainOf(summary.status());
   if (options.json) {
     PrintOut(DumpJson(ExportReport(request, *summary), true) + "\n");
-  } else if (summary->exported > 0) {
-    PrintOut("exported " + std::to_string(summary->exported) + " of " +
-             std::to_string(summary->exported + summary->skipped) + " trajectories to " +
-             Printable(options.out) + "\n");
+  } else {
+    PrintTrajectoryExport(options, *summary);
   }
-  if (summary->exported > 0) return kExitDone;
-  Complain(summary->skipped == 0
-               ? "the store has no trajectory: `taskmint play` and `taskmint serve` make them"
-               : "no trajectory is of a task that is exported, with a reward that is wanted");
-  return kExitNothingKept;
+  return EndOfTrajectoryExport(*summary);
+}
+
+// Why --server cannot do what is asked for; empty where it can.
+std::string NotWithServer(const ExportOptions& options) {
+  if (!options.choice.decontamination_files.empty()) {
+    return "--decontaminate reads files of this machine: give it to `taskmint export` there";
+  }
+  if (options.choice.contaminated_ok) return "--contaminated-ok belongs to --decontaminate";
+  if (options.force) {
+    return "--force does not go with --server: remove what is at --out, or name another folder";
+  }
+  if (options.jobs > 0) return "--jobs does not go with --server, which decides on its own";
+  return "";
 }
 
 // The server proves; what its files are worth here is what the server is worth.
 int ExportRemotely(const ExportOptions& options) {
-  if (!options.choice.decontamination_files.empty()) {
-    Complain("--decontaminate reads files of this machine: give it to `taskmint export` there");
+  if (const std::string why = NotWithServer(options); !why.empty()) {
+    Complain(why);
     return kExitBadArguments;
   }
   const auto server = RemoteServer::Connect(options.server);
@@ -118,16 +150,21 @@ int ExportRemotely(const ExportOptions& options) {
   const auto report = (*server)->Export(request, options.out, interrupt.token());
   if (interrupt.interrupted()) return kExitInterrupted;
   if (!report.ok()) return ComplainOf(report.status());
-  const auto json = ParseJson(*report);
+  auto json = ParseJson(*report);
   if (!json.ok()) return ComplainOf(json.status());
-  const int64_t exported = IntOr(*json, "exported", 0);
-  if (options.json) {
-    PrintOut(DumpJson(*json, true) + "\n");
-  } else {
-    PrintOut("exported " + std::to_string(exported) + (exported > 0 ? " to " + options.out : "") +
-             "\n");
+  if (json->is_object()) (*json)["out"] = options.out;
+  if (options.json) PrintOut(DumpJson(*json, true) + "\n");
+  if (options.trajectories()) {
+    const TrajectoryExportSummary summary = TrajectorySummaryOfReport(*json);
+    if (!options.json) PrintTrajectoryExport(options, summary);
+    return EndOfTrajectoryExport(summary);
   }
-  return exported > 0 ? kExitDone : kExitNothingKept;
+  const ExportSummary summary = SummaryOfReport(*json);
+  if (!options.json) PrintExportSummary(options, summary);
+  if (summary.tasks.empty() && summary.skipped.empty()) {
+    Complain(options.where.empty() ? "the server keeps no task" : "no kept task matches --where");
+  }
+  return ExitCodeOf(summary);
 }
 
 int RunExport(ExportOptions& options) {
@@ -144,7 +181,7 @@ int RunExport(ExportOptions& options) {
   const SystemClock clock;
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock);
   if (!store.ok()) return ComplainOf(store.status());
-  if (options.format == "atif" || options.format == "chat") {
+  if (options.trajectories()) {
     return RunTrajectoryExport(options, **store);
   }
   ExportRequest request;
@@ -156,7 +193,8 @@ int RunExport(ExportOptions& options) {
   request.split = options.split;
   request.choice = options.choice;
   request.force = options.force;
-  request.jobs = options.jobs;
+  request.jobs =
+      options.jobs > 0 ? options.jobs : std::max(1U, std::thread::hardware_concurrency());
   std::unique_ptr<sandbox::SandboxHost> sandboxes;
   if (!options.no_prove) {
     auto made = sandbox::MakeBubblewrapHost();
@@ -181,15 +219,11 @@ int RunExport(ExportOptions& options) {
   } else {
     PrintExportSummary(options, *summary);
   }
-  const bool failed = std::any_of(summary->skipped.begin(), summary->skipped.end(),
-                                  [](const auto& task) { return task.failed; });
-  if (failed) return kExitFailed;
-  if (!summary->tasks.empty()) return kExitDone;
-  if (summary->skipped.empty()) {
+  if (summary->tasks.empty() && summary->skipped.empty()) {
     Complain(options.where.empty() ? "no task is kept in " + options.store
                                    : "no kept task matches --where");
   }
-  return kExitNothingKept;
+  return ExitCodeOf(*summary);
 }
 
 }  // namespace
@@ -220,7 +254,8 @@ void AddExport(Command root) {
             "Do not run what was written: the solution, doing nothing, and the attacks; the export "
             "says that it is not proven")
       .Flag("--force", options.force, "Replace an earlier export at --out")
-      .Number("-j,--jobs", options.jobs, 1, 256, "Tasks at once")
+      .Number("-j,--jobs", options.jobs, 1, 256,
+              "Tasks at once (default: as many as there are cores)")
       .Flag("--json", options.json, "Print an object: tasks, skipped with reasons, dataset_hash");
   AddStoreOption(command, options.store);
   AddServerOptions(command, options.server);

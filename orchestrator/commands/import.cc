@@ -51,6 +51,7 @@ Result<std::vector<datasets::ForeignTaskPlace>> Places(datasets::ForeignFolder& 
                                                        const ImportOptions& options) {
   TASKMINT_ASSIGN_OR_RETURN(auto places, datasets::FindForeignTasks(folder));
   for (const datasets::ForeignTaskPlace& place : places) {
+    if (!place.refusal.empty()) continue;
     const std::string format = datasets::ExportFormatName(place.format);
     if (options.format != "auto" && options.format != format) {
       return Status(Code::kInvalidArgument, Boundary::kConfig,

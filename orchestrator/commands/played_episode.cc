@@ -1,6 +1,8 @@
 #include "orchestrator/commands/played_episode.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "orchestrator/episode.h"
@@ -90,6 +92,8 @@ std::string ShellWord(const std::string& text) {
   return word + "'";
 }
 
+constexpr int64_t kEndingMsMax = 10'000;
+
 class EpisodeElsewhere : public PlayedEpisode {
  public:
   EpisodeElsewhere(std::unique_ptr<RemoteServer> server, v1::OpenResponse opened)
@@ -110,10 +114,17 @@ class EpisodeElsewhere : public PlayedEpisode {
     request.set_arguments_json(arguments_json);
     v1::Step step;
     step.set_started_ms(clock_.NowMs());
-    TASKMINT_ASSIGN_OR_RETURN(const v1::CallToolResponse answer,
-                              server_->CallTool(request, std::move(stop)));
     step.set_tool(tool);
     step.set_arguments_json(arguments_json);
+    const auto called = CallWhenFree(request, stop);
+    if (!called.ok() && called.status().code() == Code::kCancelled && stop.stop_requested()) {
+      // The server ends the command and keeps the episode; what it had seen of it is not told.
+      step.set_observation("[interrupted]\n");
+      step.set_failed(true);
+      return step;
+    }
+    TASKMINT_RETURN_IF_ERROR(called.status());
+    const v1::CallToolResponse& answer = *called;
     step.set_observation(answer.raw_observation().empty() ? answer.observation()
                                                           : answer.raw_observation());
     step.set_failed(answer.failed());
@@ -156,6 +167,20 @@ class EpisodeElsewhere : public PlayedEpisode {
   }
 
  private:
+  // Right behind an interrupted command the server may still be ending it.
+  Result<v1::CallToolResponse> CallWhenFree(const v1::CallToolRequest& request,
+                                            const std::stop_token& stop) {
+    const int64_t begun_ms = clock_.MonotonicMs();
+    while (true) {
+      auto answer = server_->CallTool(request, stop);
+      if (answer.ok() || answer.status().code() != Code::kAborted ||
+          clock_.MonotonicMs() - begun_ms > kEndingMsMax) {
+        return answer;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+
   SystemClock clock_;
   const std::unique_ptr<RemoteServer> server_;
   const v1::OpenResponse opened_;

@@ -81,9 +81,11 @@ void TellEvent(const v1::JobEvent& event) {
   if (!event.notice().empty()) Complain(event.notice());
   if (!event.has_decision()) return;
   const v1::JobEvent::Decision& decision = event.decision();
-  const std::string what = decision.task_id().empty()
-                               ? decision.commit().substr(0, 12) + " " + decision.reason()
-                               : decision.task_id().substr(0, 12) + " kept";
+  // The commit is told to callers that may see solutions.
+  const std::string commit =
+      decision.commit().empty() ? "rejected:" : decision.commit().substr(0, 12);
+  const std::string what = decision.task_id().empty() ? commit + " " + decision.reason()
+                                                      : decision.task_id().substr(0, 12) + " kept";
   Complain(what + " (" + std::to_string(event.status().decided()) + "/" +
            std::to_string(event.status().candidates()) + " decided, " +
            std::to_string(event.status().kept()) + " kept)");

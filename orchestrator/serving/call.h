@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "orchestrator/hidden_path.h"
 #include "orchestrator/serving/access_rules.h"
 #include "proto/base/status.h"
 
@@ -20,6 +22,12 @@ namespace taskmint::orchestrator {
 // metadata of `context`, where given.
 grpc::Status ToGrpcStatus(const Status& status, grpc::ServerContext* context = nullptr);
 
+constexpr const char* kTokenWanted =
+    "this server wants a token: send the metadata authorization: Bearer TOKEN";
+
+// Ends a call under its handler, which sees it cancelled; the client gets `code` and `words`.
+void EndEarly(grpc::ServerContextBase& context, grpc::StatusCode code, const char* words);
+
 // Turns a client's cancellation, a deadline that has passed, and the server's own end into stop
 // tokens. gRPC's synchronous API tells of them only when asked; one thread asks for all calls,
 // every 10 ms while there are any. Thread-safe.
@@ -27,17 +35,25 @@ class CancellationWatch {
  public:
   CancellationWatch();
   // Until `context` is given back by Forget.
-  std::stop_token Watch(const grpc::ServerContext* context);
-  void Forget(const grpc::ServerContext* context);
+  std::stop_token Watch(grpc::ServerContext* context);
+  void Forget(grpc::ServerContext* context);
+  // Ends a watched call with DEADLINE_EXCEEDED at `end`, unless another end, or none, is set
+  // before.
+  using TimePoint = std::chrono::steady_clock::time_point;
+  void EndAt(grpc::ServerContext* context, std::optional<TimePoint> end);
   // Stops every call, and those that come.
   void StopAll();
 
  private:
+  struct Watched {
+    std::stop_source source;
+    std::optional<TimePoint> end;
+  };
   void Ask(std::stop_token stop);
 
   std::mutex mutex_;
   std::condition_variable_any arrived_;
-  std::map<const grpc::ServerContext*, std::stop_source> calls_;
+  std::map<grpc::ServerContext*, Watched> calls_;
   bool stopping_ = false;
   std::jthread asker_;
 };
@@ -46,6 +62,8 @@ class CancellationWatch {
 struct CallRules {
   const AccessRules& access;
   CancellationWatch& cancellations;
+  // The store's folder, which no message to a client names.
+  const HiddenPath& store;
 };
 
 // A call being answered.
@@ -61,7 +79,10 @@ class Call {
   bool may_reveal() const { return caller_.may_reveal; }
   // Stops when nobody waits for the answer any more.
   std::stop_token stop();
-  grpc::Status End(const Status& status) const { return ToGrpcStatus(status, context_); }
+  // By when the client has to send more; nothing: whenever it likes. See CancellationWatch::EndAt.
+  void Expect(std::optional<CancellationWatch::TimePoint> by);
+  // `status` without paths of the store.
+  grpc::Status End(const Status& status) const;
 
  private:
   const CallRules& rules_;

@@ -22,6 +22,11 @@ grpc::Status EpisodeServer::Open(grpc::ServerContext* context, const v1::OpenReq
   auto opened =
       desk_.Open(request->task_id(), request->actor(), request->idle_s_max() * 1000, call.stop());
   if (!opened.ok()) return call.End(opened.status());
+  // Whoever has gone by now never learns the id: without this the episode stays until it is idle.
+  if (call.stop().stop_requested() || context->IsCancelled()) {
+    static_cast<void>(desk_.Close(opened->id));
+    return {grpc::StatusCode::CANCELLED, "the call was stopped before its end"};
+  }
   response->set_episode_id(opened->id);
   *response->mutable_task() = PublicTask(opened->task);
   response->set_idle_ms_max(opened->idle_ms_max);

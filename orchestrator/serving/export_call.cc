@@ -23,12 +23,16 @@ namespace fs = std::filesystem;
 
 constexpr size_t kChunkBytes = 1 << 20;
 
+fs::path FolderOfExports(const std::string& cache) {
+  return fs::absolute(fs::path(cache) / "exports");
+}
+
 // A folder that is gone when nobody needs it any more.
 class ScratchFolder {
  public:
   explicit ScratchFolder(const std::string& cache) {
     const std::string name = Sha256Hex(std::to_string(SystemRandom())).substr(0, 16);
-    path_ = fs::absolute(fs::path(cache) / "exports" / name);
+    path_ = FolderOfExports(cache) / name;
     std::error_code ignored;
     fs::create_directories(path_, ignored);  // who writes there says so
   }
@@ -114,7 +118,9 @@ class FileSender {
 
   Status Send(const fs::path& path, const std::string& relative) {
     struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return OkStatus();
+    if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
+      return {Code::kDataLoss, Boundary::kStore, "the exported " + relative + " is gone"};
+    }
     v1::ExportChunk chunk;
     chunk.set_path(relative);
     chunk.set_executable((status.st_mode & S_IXUSR) != 0);
@@ -150,7 +156,31 @@ class FileSender {
   std::map<ino_t, std::string> sent_;
 };
 
+// The regular files below `out`, sorted; none where an export of no task wrote no folder.
+Result<std::vector<fs::path>> FilesBelow(const fs::path& out) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  fs::recursive_directory_iterator it(out, error);
+  if (error == std::errc::no_such_file_or_directory) return paths;
+  while (!error && it != fs::recursive_directory_iterator()) {
+    const fs::file_status status = it->symlink_status(error);
+    if (!error && fs::is_regular_file(status)) paths.push_back(it->path());
+    if (!error) it.increment(error);
+  }
+  if (error) {
+    return Status(Code::kDataLoss, Boundary::kStore,
+                  "cannot list what was exported: " + error.message());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
 }  // namespace
+
+void RemoveLeftExports(const datasets::Store& store) {
+  std::error_code ignored;
+  fs::remove_all(FolderOfExports(store.cache_folder()), ignored);
+}
 
 Status SendExport(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                   const v1::ExportRequest& request, const SendChunk& send, std::stop_token stop) {
@@ -158,13 +188,7 @@ Status SendExport(datasets::Store& store, sandbox::SandboxHost& sandboxes,
   const fs::path out = scratch.path() / "export";
   TASKMINT_ASSIGN_OR_RETURN(const nlohmann::json report,
                             Write(store, sandboxes, request, out.string(), stop));
-  std::vector<fs::path> paths;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(out, error), end; !error && it != end;
-       it.increment(error)) {
-    if (it->is_regular_file(error)) paths.push_back(it->path());
-  }
-  std::sort(paths.begin(), paths.end());
+  TASKMINT_ASSIGN_OR_RETURN(const std::vector<fs::path> paths, FilesBelow(out));
   FileSender sender(send);
   for (const fs::path& path : paths) {
     if (stop.stop_requested()) return {Code::kCancelled, Boundary::kNone, "interrupted"};

@@ -19,6 +19,9 @@ using SendChunk = std::function<bool(const v1::ExportChunk& chunk)>;
 Status SendExport(datasets::Store& store, sandbox::SandboxHost& sandboxes,
                   const v1::ExportRequest& request, const SendChunk& send, std::stop_token stop);
 
+// Removes what exports of a server that was killed have left. No export is being made meanwhile.
+void RemoveLeftExports(const datasets::Store& store);
+
 }  // namespace taskmint::orchestrator
 
 #endif  // TASKMINT_ORCHESTRATOR_SERVING_EXPORT_CALL_H_

@@ -9,7 +9,10 @@ namespace {
 std::string ReasonWithoutNames(const v1::Verdict& verdict) {
   switch (verdict.state()) {
     case v1::Verdict::STATE_NO_VERDICT:
-      return verdict.reason();  // of the machine, not of the tests
+      // Why may name hidden tests (where the fix itself did not pass) and paths of the server.
+      return "the server could not grade it, which is no score: try again; if it stays so, "
+             "`taskmint "
+             "replay` on the server's store tells why";
     case v1::Verdict::STATE_PASS:
       return "all tests passed";
     case v1::Verdict::STATE_FORGED:
@@ -28,24 +31,35 @@ std::string ReasonWithoutNames(const v1::Verdict& verdict) {
 }  // namespace
 
 v1::Task PublicTask(const v1::Task& task) {
-  v1::Task shown = task;
-  shown.clear_solution();
-  shown.clear_verifier();
-  v1::Provenance& provenance = *shown.mutable_provenance();
-  provenance.clear_commit();
-  provenance.clear_commit_time_s();
-  provenance.clear_issue_numbers();
-  shown.mutable_prompt()->clear_number();
+  v1::Task shown;
+  shown.set_id(task.id());
+  shown.set_category(task.category());
+  shown.set_language(task.language());
+  shown.mutable_prompt()->set_text(task.prompt().text());
+  shown.mutable_prompt()->set_source(task.prompt().source());
+  *shown.mutable_environment() = task.environment();
+  *shown.mutable_tools() = task.tools();
+  shown.mutable_provenance()->set_source(task.provenance().source());
+  shown.mutable_provenance()->set_pipeline(task.provenance().pipeline());
+  shown.mutable_licence()->set_spdx_id(task.licence().spdx_id());
+  shown.mutable_licence()->set_path(task.licence().path());
   return shown;
 }
 
 v1::Verdict PublicVerdict(const v1::Verdict& verdict) {
-  v1::Verdict shown = verdict;
+  v1::Verdict shown;
+  shown.set_state(verdict.state());
+  shown.set_score(verdict.score());
   shown.set_reason(ReasonWithoutNames(verdict));
-  shown.clear_tests();
-  for (v1::CandidateVerdict& candidate : *shown.mutable_candidates()) {
-    *candidate.mutable_verdict() = PublicVerdict(candidate.verdict());
+  *shown.mutable_components() = verdict.components();
+  for (const v1::CandidateVerdict& candidate : verdict.candidates()) {
+    v1::CandidateVerdict& one = *shown.add_candidates();
+    one.set_answerer(candidate.answerer());
+    *one.mutable_verdict() = PublicVerdict(candidate.verdict());
   }
+  shown.set_digest(verdict.digest());
+  shown.set_wall_ms(verdict.wall_ms());
+  shown.set_cpu_ms(verdict.cpu_ms());
   return shown;
 }
 

@@ -7,11 +7,12 @@
 
 namespace taskmint::orchestrator {
 
-// Without solution, verifier and the commit of the fix: with its SHA the fix can be looked up
-// where the source is public.
+// What is asked, where, with which tools, and where it comes from. Neither solution nor verifier,
+// and nothing by which the fix could be looked up where the source is public: its SHA, its
+// parent's, its time, its issues. A field that is new is not shown until it is named here.
 v1::Task PublicTask(const v1::Task& task);
 
-// Without the names of hidden tests: state, score, components, times, and a reason that names none.
+// State, score, components, digest, times, and a reason that names no hidden test.
 v1::Verdict PublicVerdict(const v1::Verdict& verdict);
 
 }  // namespace taskmint::orchestrator

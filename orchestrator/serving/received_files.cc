@@ -33,23 +33,23 @@ Result<ReceivedFiles> ReceivedFiles::Begin(const std::string& out) {
     return Status(Code::kInvalidArgument, Boundary::kConfig,
                   Printable(path) + " exists and is not empty: name another --out, or remove it");
   }
-  const std::string partial = path + ".partial";
-  fs::remove_all(partial, error);
-  fs::create_directories(partial, error);
-  if (error) return NoRoom(partial);
-  return ReceivedFiles(path, partial);
+  TASKMINT_ASSIGN_OR_RETURN(std::unique_ptr<ExportFolder> folder,
+                            ExportFolder::OpenAnew(path, false));
+  return ReceivedFiles(std::move(folder));
 }
 
+ReceivedFiles::ReceivedFiles(std::unique_ptr<ExportFolder> folder)
+    : folder_(std::move(folder)), partial_(folder_->path()) {}
+
 ReceivedFiles::ReceivedFiles(ReceivedFiles&& other) noexcept
-    : out_(std::move(other.out_)),
-      partial_(std::exchange(other.partial_, "")),
+    : folder_(std::move(other.folder_)),
+      partial_(std::move(other.partial_)),
       paths_(std::move(other.paths_)),
       file_(std::move(other.file_)),
       report_(std::move(other.report_)) {}
 
 ReceivedFiles::~ReceivedFiles() {
-  std::error_code ignored;
-  if (!partial_.empty()) fs::remove_all(partial_, ignored);
+  if (folder_ != nullptr) folder_->Discard();
 }
 
 Status ReceivedFiles::Take(const v1::ExportChunk& chunk) {
@@ -70,6 +70,7 @@ Status ReceivedFiles::Take(const v1::ExportChunk& chunk) {
 Status ReceivedFiles::OpenFile(const v1::ExportChunk& chunk) {
   const std::string& path = chunk.path();
   if (!IsTreePath(path)) return NotSoSent(path, "which is no path below the export");
+  if (path.starts_with('.')) return NotSoSent(path, "which no export holds");
   if (!paths_.insert(path).second) return NotSoSent(path, "twice");
   if (paths_.size() > kFilesMax) return NotSoSent(path, "after ten million files");
   const fs::path target = fs::path(partial_) / path;
@@ -103,12 +104,9 @@ Result<std::string> ReceivedFiles::End() {
     return Status(Code::kUnavailable, Boundary::kConfig,
                   "the server ended in the middle of the export: try again");
   }
-  std::error_code error;
   if (paths_.empty()) return report_;
-  fs::remove(out_, error);  // an empty folder
-  fs::rename(partial_, out_, error);
-  if (error) return NoRoom(out_);
-  partial_.clear();
+  TASKMINT_RETURN_IF_ERROR(folder_->Publish());
+  folder_.reset();
   return report_;
 }
 

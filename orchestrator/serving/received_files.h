@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <string>
 
+#include "orchestrator/export_folder.h"
 #include "proto/base/status.h"
 #include "proto/services.pb.h"
 
@@ -14,7 +16,8 @@ namespace taskmint::orchestrator {
 
 // Written to OUT.partial, and renamed at the end: `out` is whole or absent. The server may be
 // hostile: a path that leads out of the folder, or names a file twice, is refused, and nothing it
-// sends is run or followed. Errors: INVALID_ARGUMENT (config) for an `out` that is not empty,
+// sends is run or followed. Errors: INVALID_ARGUMENT (config) for an `out` that is not empty and an
+// OUT.partial that no export made, UNAVAILABLE (config) while another process writes there,
 // DATA_LOSS (config) for what no server sends, RESOURCE_EXHAUSTED (store) for a full disk.
 class ReceivedFiles {
  public:
@@ -29,12 +32,11 @@ class ReceivedFiles {
   Result<std::string> End();
 
  private:
-  ReceivedFiles(std::string out, std::string partial)
-      : out_(std::move(out)), partial_(std::move(partial)) {}
+  explicit ReceivedFiles(std::unique_ptr<ExportFolder> folder);
   Status OpenFile(const v1::ExportChunk& chunk);
   Status CloseFile();
 
-  std::string out_;
+  std::unique_ptr<ExportFolder> folder_;
   std::string partial_;
   std::set<std::string> paths_;
   std::ofstream file_;

@@ -6,6 +6,7 @@
 
 #include "orchestrator/host_file.h"
 #include "orchestrator/serving/audit_record.h"
+#include "orchestrator/serving/listen_address.h"
 #include "orchestrator/serving/received_files.h"
 #include "proto/services.grpc.pb.h"
 
@@ -30,6 +31,24 @@ Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& context,
   }
   const std::string lost = code == Code::kUnavailable ? "cannot reach " + address + ": " : "";
   return {code, Boundary::kConfig, lost + status.error_message()};
+}
+
+Status CheckPlace(const RemotePlace& place) {
+  const auto wrong = [](const std::string& what) {
+    return Status(Code::kInvalidArgument, Boundary::kConfig, what);
+  };
+  if (place.certificate_file.empty() != place.key_file.empty()) {
+    return wrong("--server-cert and --server-key go together");
+  }
+  if (!place.tls_authority_file.empty()) return OkStatus();
+  if (!place.certificate_file.empty()) {
+    return wrong("--server-cert needs TLS: add --server-ca FILE, or --server-ca system");
+  }
+  if (place.token_file.empty()) return OkStatus();
+  const auto address = ParseListenAddress(place.address);
+  if (address.ok() && address->loopback) return OkStatus();
+  return wrong("the token would be sent to " + place.address +
+               " in the clear: add --server-ca FILE, or --server-ca system, for TLS");
 }
 
 class GrpcRemoteServer final : public RemoteServer {
@@ -258,6 +277,7 @@ class GrpcRemoteServer final : public RemoteServer {
 
 Result<std::unique_ptr<RemoteServer>> RemoteServer::Connect(const RemotePlace& place) {
   setenv("GRPC_VERBOSITY", "NONE", 0);
+  TASKMINT_RETURN_IF_ERROR(CheckPlace(place));
   std::string token;
   if (!place.token_file.empty()) {
     TASKMINT_ASSIGN_OR_RETURN(token, ReadHostFile(place.token_file));
@@ -268,6 +288,10 @@ Result<std::unique_ptr<RemoteServer>> RemoteServer::Connect(const RemotePlace& p
     grpc::SslCredentialsOptions options;
     if (place.tls_authority_file != "system") {
       TASKMINT_ASSIGN_OR_RETURN(options.pem_root_certs, ReadHostFile(place.tls_authority_file));
+    }
+    if (!place.certificate_file.empty()) {
+      TASKMINT_ASSIGN_OR_RETURN(options.pem_cert_chain, ReadHostFile(place.certificate_file));
+      TASKMINT_ASSIGN_OR_RETURN(options.pem_private_key, ReadHostFile(place.key_file));
     }
     credentials = grpc::SslCredentials(options);
   }

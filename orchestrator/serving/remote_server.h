@@ -25,13 +25,18 @@ struct RemotePlace {
   // PEM file of the authorities that the server's certificate is checked with; "system" for those
   // of this machine; empty: no TLS.
   std::string tls_authority_file;
+  // PEM files of the caller's certificate and its private key, for a server that wants them; empty:
+  // none. Both or neither, and only with TLS.
+  std::string certificate_file;
+  std::string key_file;
 };
 
 // A connection. Errors have the server's code, boundary and words; UNAVAILABLE (config) when it
 // cannot be reached. Thread-safe.
 class RemoteServer {
  public:
-  // Reads the files; the connection is made by the first call.
+  // Reads the files; the connection is made by the first call. INVALID_ARGUMENT (config) for a
+  // token that would leave this machine in the clear.
   static Result<std::unique_ptr<RemoteServer>> Connect(const RemotePlace& place);
   virtual ~RemoteServer() = default;
 

@@ -8,9 +8,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <memory>
+#include <vector>
 
+#include "orchestrator/serving/admission.h"
 #include "orchestrator/serving/call.h"
 #include "orchestrator/serving/episode_service.h"
+#include "orchestrator/serving/export_call.h"
 #include "orchestrator/serving/health_descriptor.h"
 #include "orchestrator/serving/job_service.h"
 #include "orchestrator/serving/served_tasks.h"
@@ -20,6 +24,9 @@ namespace taskmint::orchestrator {
 namespace {
 
 constexpr int64_t kStopMs = 5'000;
+// Messages on their way, as many of the largest as that.
+constexpr int64_t kMessagesInMemoryMax = 64;
+constexpr int64_t kReflectionsMax = 8;
 
 std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const AccessRules& access) {
   if (!access.tls()) return grpc::InsecureServerCredentials();
@@ -50,6 +57,7 @@ class GrpcServer final : public Server {
   GrpcServer(datasets::Store& store, sandbox::SandboxHost& sandboxes, const Clock& clock,
              ServerSettings settings, std::unique_ptr<JobDesk> jobs)
       : settings_(std::move(settings)),
+        hidden_store_(store.folder(), "the server's store"),
         jobs_(std::move(jobs)),
         episodes_(store, sandboxes, clock, settings_.episodes),
         served_(store, clock),
@@ -77,7 +85,14 @@ class GrpcServer final : public Server {
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
     grpc::ResourceQuota quota("taskmint");
     quota.SetMaxThreads(static_cast<int>(settings_.calls_max));
+    quota.Resize(static_cast<size_t>(kMessagesInMemoryMax * settings_.message_bytes_max));
     builder.SetResourceQuota(quota);
+    // One connection alone cannot take all threads; what is too much waits at its client.
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                               static_cast<int>(std::max<int64_t>(1, settings_.calls_max / 2)));
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> gates;
+    gates.push_back(std::make_unique<Admission>(settings_.access, kReflectionsMax));
+    builder.experimental().SetInterceptorCreators(std::move(gates));
     server_ = builder.BuildAndStart();
     const bool named = settings_.address.text.starts_with("unix:");
     if (server_ == nullptr || (port == 0 && !named)) {
@@ -88,6 +103,7 @@ class GrpcServer final : public Server {
                   (settings_.access.tls() ? ", and are certificate and key PEM that match?" : "?")};
     }
     address_ = AddressWithPort(settings_.address.text, port);
+    jobs_->Begin();
     return OkStatus();
   }
 
@@ -111,10 +127,11 @@ class GrpcServer final : public Server {
   }
 
  private:
-  CallRules rules() { return {settings_.access, cancellations_}; }
+  CallRules rules() { return {settings_.access, cancellations_, hidden_store_}; }
 
   const ServerSettings settings_;
   CancellationWatch cancellations_;
+  const HiddenPath hidden_store_;
   std::unique_ptr<JobDesk> jobs_;
   EpisodeDesk episodes_;
   ServedTasks served_;
@@ -135,6 +152,7 @@ Result<std::unique_ptr<Server>> Server::Start(datasets::Store& store,
   setenv("GRPC_VERBOSITY", "NONE", 0);
   TASKMINT_ASSIGN_OR_RETURN(std::unique_ptr<JobDesk> jobs,
                             JobDesk::Open(store, sandboxes, clock, settings.jobs));
+  RemoveLeftExports(store);  // the desk's lock says that no other server makes one
   auto server =
       std::make_unique<GrpcServer>(store, sandboxes, clock, std::move(settings), std::move(jobs));
   TASKMINT_RETURN_IF_ERROR(server->Listen());

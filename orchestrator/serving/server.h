@@ -34,8 +34,9 @@ struct ServerSettings {
 // A server that is listening. Destroying it ends it as Stop does.
 class Server {
  public:
-  // Starts to listen. UNAVAILABLE (config) when the address cannot be had: says why. Errors of the
-  // store as JobDesk::Open. What is given outlives the server.
+  // Starts to listen, and then to run jobs. UNAVAILABLE (config) when the address cannot be had:
+  // says why. Errors of the store as JobDesk::Open: one server a store. What is given outlives the
+  // server.
   static Result<std::unique_ptr<Server>> Start(datasets::Store& store,
                                                sandbox::SandboxHost& sandboxes, const Clock& clock,
                                                ServerSettings settings);

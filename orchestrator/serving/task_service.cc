@@ -1,10 +1,9 @@
 #include "orchestrator/serving/task_service.h"
 
-#include <charconv>
-
 #include "orchestrator/regrade.h"
 #include "orchestrator/serving/audit_record.h"
 #include "orchestrator/serving/export_call.h"
+#include "orchestrator/serving/page.h"
 #include "orchestrator/serving/public_task.h"
 #include "orchestrator/serving/slots.h"
 #include "orchestrator/store_stats.h"
@@ -12,45 +11,31 @@
 namespace taskmint::orchestrator {
 namespace {
 
-// Clients that set no limit of their own refuse messages of more than 4 MiB.
-constexpr size_t kListBytesMax = 3'500'000;
+// Each runs a filter over the whole store.
+constexpr int64_t kListsMax = 8;
 
-Status NoPage(const std::string& token) {
-  return {Code::kInvalidArgument, Boundary::kConfig,
-          "page_token '" + token.substr(0, 40) + "' is none of this server's"};
-}
-
-Result<size_t> PageBegin(const std::string& token) {
-  if (token.empty()) return size_t{0};
-  size_t begin = 0;
-  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), begin);
-  if (error != std::errc() || end != token.data() + token.size()) return NoPage(token);
-  return begin;
-}
-
-void FillRow(const datasets::ListRow& row, bool reveal, v1::TaskRow& filled) {
+void FillRow(const datasets::ListRow& row, const HiddenPath& store, bool reveal,
+             v1::TaskRow& filled) {
   if (reveal) filled.set_commit(row.commit);
   filled.set_id(row.id);
   filled.set_category(row.category);
   filled.set_language(row.language);
   filled.set_source(row.source);
   filled.set_kept(row.kept);
-  filled.set_reason(row.reason);
+  filled.set_reason(store.Hide(row.reason));
 }
 
 Status FillPage(const std::vector<datasets::ListRow>& rows, const v1::ListRequest& request,
-                bool reveal, v1::ListResponse& response) {
-  TASKMINT_ASSIGN_OR_RETURN(size_t at, PageBegin(request.page_token()));
-  if (request.page_size() < 0) {
-    return Status(Code::kInvalidArgument, Boundary::kConfig, "page_size is negative");
-  }
-  const auto rows_max = static_cast<size_t>(request.page_size());
+                const HiddenPath& store, bool reveal, v1::ListResponse& response) {
+  TASKMINT_ASSIGN_OR_RETURN(const Page page, ReadPage(request.page_token(), request.page_size()));
+  size_t at = page.begin.value_or(0);
   size_t bytes = 0;
-  for (size_t begin = at; at < rows.size() && (rows_max == 0 || at - begin < rows_max); ++at) {
+  for (size_t begin = at; at < rows.size() && (page.rows_max == 0 || at - begin < page.rows_max);
+       ++at) {
     v1::TaskRow& row = *response.add_tasks();
-    FillRow(rows[at], reveal, row);
+    FillRow(rows[at], store, reveal, row);
     bytes += row.ByteSizeLong() + 8;
-    if (bytes > kListBytesMax && at > begin) {
+    if (bytes > kPageBytesMax && at > begin) {
       response.mutable_tasks()->RemoveLast();
       break;
     }
@@ -110,12 +95,19 @@ Status TaskServer::Reveal(const std::string& id, v1::GetResponse& response) {
 grpc::Status TaskServer::List(grpc::ServerContext* context, const v1::ListRequest* request,
                               v1::ListResponse* response) {
   using Which = datasets::Store::Which;
-  const Call call(rules_, context);
+  Call call(rules_, context);
   if (!call.admission().ok()) return call.admission();
-  const auto rows =
-      store_.List(request->include_rejected() ? Which::kAll : Which::kKept, request->where());
+  const Slot slot(lists_, kListsMax);
+  if (!slot.taken()) {
+    return {
+        grpc::StatusCode::RESOURCE_EXHAUSTED,
+        std::to_string(kListsMax) +
+            " lists are being made, as many as this server does at once: try again in a second"};
+  }
+  const auto rows = store_.List(request->include_rejected() ? Which::kAll : Which::kKept,
+                                request->where(), {call.may_reveal(), call.stop()});
   if (!rows.ok()) return call.End(rows.status());
-  return call.End(FillPage(*rows, *request, call.may_reveal(), *response));
+  return call.End(FillPage(*rows, *request, rules_.store, call.may_reveal(), *response));
 }
 
 grpc::Status TaskServer::TooManyGradings() const {

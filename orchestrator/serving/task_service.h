@@ -53,6 +53,7 @@ class TaskServer final : public v1::TaskService::Service {
   const int64_t gradings_max_;
   std::atomic<int64_t> gradings_ = 0;
   std::atomic<int64_t> exports_ = 0;
+  std::atomic<int64_t> lists_ = 0;
 };
 
 }  // namespace taskmint::orchestrator

@@ -78,6 +78,16 @@ std::string DumpJson(const nlohmann::json& value, bool pretty) {
   return value.dump(pretty ? 2 : -1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::string AsciiJson(const nlohmann::json& value) {
+  std::string text =
+      value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+  // The one character of ASCII that is not printable and that JSON lets stand.
+  for (size_t at = text.find('\x7f'); at != std::string::npos; at = text.find('\x7f', at)) {
+    text.replace(at, 1, "\\u007f");
+  }
+  return text;
+}
+
 nlohmann::json JsonOfBytes(std::string_view bytes) {
   if (IsUtf8(bytes)) return std::string(bytes);
   constexpr char kDigits[] = "0123456789abcdef";

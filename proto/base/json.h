@@ -20,6 +20,10 @@ Result<nlohmann::json> ParseJson(std::string_view text);
 // Compact, or indented by two spaces when `pretty`; malformed UTF-8 becomes U+FFFD.
 std::string DumpJson(const nlohmann::json& value, bool pretty = false);
 
+// Compact, of printable ASCII alone: for rows of JSONL. Readers that cut rows apart by Python's
+// str.splitlines, as SWE-bench does, end a line at U+0085, U+2028 and U+2029 as well.
+std::string AsciiJson(const nlohmann::json& value);
+
 // Any bytes as JSON and back: a string where they are UTF-8, else {"hex": "00ff..."}. Reading it,
 // INVALID_ARGUMENT (config) for anything else.
 nlohmann::json JsonOfBytes(std::string_view bytes);

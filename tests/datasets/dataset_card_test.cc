@@ -14,8 +14,9 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-v1::Task TaskOf(const std::string& source, const std::string& licence) {
-  v1::Task task;
+v1::Candidate TaskOf(const std::string& source, const std::string& licence) {
+  v1::Candidate kept;
+  v1::Task& task = *kept.mutable_task();
   task.set_language("python");
   task.mutable_licence()->set_spdx_id(licence);
   task.mutable_provenance()->set_source(source);
@@ -23,7 +24,7 @@ v1::Task TaskOf(const std::string& source, const std::string& licence) {
   v1::Base& base = *task.mutable_environment()->mutable_repository()->mutable_base();
   base.set_name("Debian GNU/Linux 12 (bookworm)");
   base.set_package_list_digest(std::string(64, 'a'));
-  return task;
+  return kept;
 }
 
 DatasetCard CardOf(const std::vector<std::string>& licences) {
@@ -105,6 +106,19 @@ TEST(DatasetCardTest, ItSaysWhatIsInItAndWhetherItWasProven) {
   EXPECT_THAT(WriteDatasetCard(card), HasSubstr("2 trajectories of agents"));
   card.rows = 20'000;
   EXPECT_THAT(WriteDatasetCard(card), HasSubstr("\"10K<n<100K\""));
+}
+
+TEST(DatasetCardTest, WhatWasMeasuredElsewhereIsCountedApart) {
+  DatasetCard card = CardOf({"MIT"});
+  EXPECT_THAT(WriteDatasetCard(card), HasSubstr("Every task went through one gate"));
+  v1::Candidate imported = TaskOf("https://example.org/a", "MIT");
+  imported.add_evidence()->set_gate("import");
+  card.Count(imported);
+  EXPECT_THAT(WriteDatasetCard(card), HasSubstr("1 of 2 tasks were imported from other exports"));
+  EXPECT_THAT(WriteDatasetCard(card), HasSubstr("Every other task went through one gate"));
+  card = CardOf({});
+  card.Count(imported);
+  EXPECT_THAT(WriteDatasetCard(card), Not(HasSubstr("went through one gate")));
 }
 
 }  // namespace

@@ -107,11 +107,16 @@ class ExchangeTest : public testing::TestWithParam<ExportFormat> {
   // The same with an id that the changed record gives.
   template <typename Change>
   std::string WithTask(const Change& change) {
-    ExportedTask sample = SampleTask(1);
-    v1::Task& task = *sample.kept.mutable_task();
+    v1::Task task = SampleTask(1).kept.task();
     change(task);
     task.set_id(TaskId(task));
-    return Export(sample);
+    const std::string path =
+        WithRecord([&](json& record) { record["task"] = ParseJson(RecordToJson(task)).value(); });
+    if (!harbor()) return path;
+    json document = ReadToml(Slurp(path + "/task.toml"), "task.toml").value();
+    document["metadata"]["taskmint"]["id"] = task.id();
+    Spill(path + "/task.toml", WriteToml(document));
+    return path;
   }
 
   TemporaryFolder folder_;
@@ -282,9 +287,22 @@ TEST_P(ExchangeTest, FieldsThatNoPipelineWritesAreRefused) {
        [](v1::Task& t) {
          (*t.mutable_environment()->mutable_repository()->mutable_variables())["A B"] = "x";
        }},
-      {"the variable X",
+      {"variables hold 'PYTHONPATH'",
        [](v1::Task& t) {
-         (*t.mutable_environment()->mutable_repository()->mutable_variables())["X"] = "a\nRUN b";
+         (*t.mutable_environment()->mutable_repository()->mutable_variables())["PYTHONPATH"] =
+             "/work/hooks";
+       }},
+      {"variables hold 'LD_PRELOAD'",
+       [](v1::Task& t) {
+         (*t.mutable_environment()->mutable_repository()->mutable_variables())["LD_PRELOAD"] = "";
+       }},
+      {"the variable TZ",
+       [](v1::Task& t) {
+         (*t.mutable_environment()->mutable_repository()->mutable_variables())["TZ"] = "a\nRUN b";
+       }},
+      {"mount_path",
+       [](v1::Task& t) {
+         t.mutable_environment()->mutable_repository()->mutable_layers(0)->set_mount_path("/tests");
        }},
       {"removed_paths",
        [](v1::Task& t) {
@@ -311,6 +329,21 @@ TEST_P(ExchangeTest, FieldsThatNoPipelineWritesAreRefused) {
     const std::string refusal = Refusal(WithTask(change));
     EXPECT_TRUE(Contains(refusal, field)) << field << ": " << refusal;
   }
+}
+
+// Parametrized tests are named by their values.
+TEST_P(ExchangeTest, LongIdsOfTestsComeBack) {
+  const std::string id = "tests/test_part.py::test_x[" + std::string(64 << 10, 'x') + "]";
+  const std::string path =
+      WithTask([&](v1::Task& t) { t.mutable_verifier()->mutable_tests()->add_pass_to_pass(id); });
+  const auto imported = Import(path);
+  ASSERT_TRUE(imported.ok()) << imported.status().ToString();
+  EXPECT_EQ(imported->task().verifier().tests().pass_to_pass(1), id);
+  const std::string longer(1 << 20, 'x');
+  EXPECT_TRUE(Contains(Refusal(WithTask([&](v1::Task& t) {
+                         t.mutable_verifier()->mutable_tests()->add_pass_to_pass(longer);
+                       })),
+                       "pass_to_pass"));
 }
 
 TEST_P(ExchangeTest, LinksInTheFolderAreNeverFollowed) {
@@ -361,13 +394,18 @@ TEST_P(ExchangeTest, TheNamesOfADatasetsTasksMustBeThere) {
   Spill(root + "/dataset.toml", "[[tasks]]\nname = \"o/one\"" + digest);
   EXPECT_TRUE(Contains(Refusal(root), "dataset.toml says"));
   Spill(root + "/dataset.toml", "[[tasks]]\nname = \"o/two\"" + digest);
-  EXPECT_TRUE(Contains(places().status().message(), "tasks/one: dataset.toml does not name it"));
+  EXPECT_TRUE(Contains(places().status().message(), "names two, which is not below tasks/"));
+  Spill(root + "/dataset.toml", "[[tasks]]\nname = \"o/one\"" + digest);
+  fs::create_directories(root + "/tasks/one.before");
+  fs::copy(root + "/tasks/one", root + "/tasks/unnamed", fs::copy_options::recursive);
+  const auto found = places().value();
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].refusal, "");
+  EXPECT_TRUE(Contains(found[1].refusal, "tasks/one.before: this is no task of taskmint's"));
+  EXPECT_EQ(found[2].refusal, "tasks/unnamed: dataset.toml does not name it");
   Spill(root + "/dataset.toml", "[dataset]\n[[tasks]]\nname = o/two\n");
   EXPECT_TRUE(Contains(places().status().message(), "dataset.toml:3: "))
       << places().status().ToString();
-  fs::create_directories(root + "/tasks/empty");
-  fs::remove(root + "/dataset.toml");
-  EXPECT_TRUE(Contains(places().status().message(), "tasks/empty: this is no task of taskmint's"));
 }
 
 TEST(ForeignFolderTest, WhatIsNoExportIsSaid) {

@@ -61,6 +61,23 @@ TEST(HarborExportTest, ForgedRewardsGoBeforeAnythingIsGraded) {
   EXPECT_FALSE(Contains(TextOf(folder, "tests/Dockerfile"), "repo.tar.gz"));
 }
 
+TEST(HarborExportTest, TheGraderIsStartedWithoutWhatAnImageMaySet) {
+  ExportedTask task = SampleTask(1);
+  auto& variables =
+      *task.kept.mutable_task()->mutable_environment()->mutable_repository()->mutable_variables();
+  variables["TZ"] = "CET";
+  const TaskFolder folder = Exported(task);
+  EXPECT_TRUE(Contains(TextOf(folder, "tests/test.sh"), "exec /usr/bin/env -i PATH="));
+  EXPECT_TRUE(Contains(TextOf(folder, "tests/test.sh"), "/usr/bin/python3 -I /tests/grade.py "));
+  EXPECT_TRUE(Contains(TextOf(folder, "environment/Dockerfile"), "ENV TZ=\"CET\"\n"));
+  EXPECT_FALSE(Contains(TextOf(folder, "tests/Dockerfile"), "CET"));
+  EXPECT_TRUE(Contains(TextOf(folder, "tests/Dockerfile"), "ENV PATH=\"/usr/bin:/bin\"\n"));
+  variables["PYTHONPATH"] = "/work/hooks";
+  const Status status = HarborTask(task, {}, "taskmint").status();
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_TRUE(Contains(status.message(), "variables hold 'PYTHONPATH'")) << status.ToString();
+}
+
 TEST(HarborExportTest, TheInstructionSaysWhereTheRepositoryIs) {
   const std::string text = TextOf(Exported(SampleTask(1)), "instruction.md");
   EXPECT_TRUE(Contains(text,

@@ -61,7 +61,7 @@ TEST(SwebenchExportTest, ARowIsOneLineWhateverIsInIt) {
       "+a\xc2\x85"
       "b\xe2\x80\xa8"
       "c\xe2\x80\xa9"
-      "d\x0b\x0c\x1c\x1d\x1e\r\xf0\x9f\x98\x80\n";
+      "d\x0b\x0c\x1c\x1d\x1e\r\x7f\xf0\x9f\x98\x80\n";
   const std::string row = Made(task).row;
   for (const char c : row.substr(0, row.size() - 1)) ASSERT_TRUE(c >= ' ' && c < 0x7f) << row;
   EXPECT_EQ(row.back(), '\n');
@@ -113,6 +113,29 @@ TEST(SwebenchExportTest, TheScriptPrintsBetweenTheMarkersAndTheGradersExitCode) 
             ">>>>> Start Test Output\nFAILED tests/a.py::b False True\n>>>>> End Test Output\n"
             ">>>>> Test Exit Code: 1\nkept 1\n");
   EXPECT_TRUE(std::filesystem::exists(folder.path() + "/.git"));
+}
+
+// What an image, or an agent in it, sets for every program must not reach the grader.
+TEST(SwebenchExportTest, TheGradersInterpreterSeesNothingOfTheEnvironment) {
+  const TemporaryFolder folder;
+  ExportedTask task = SampleTask(1);
+  task.kept.mutable_task()->mutable_environment()->mutable_repository()->set_work_path(
+      folder.path());
+  SetFile(
+      task.grader, "grade.py",
+      RegularFile("import argparse, os, sys\nprint('seen', argparse.__file__.startswith('/usr'), "
+                  "sys.flags.isolated, *sorted(os.environ))\n"));
+  std::ofstream(folder.path() + "/eval.sh") << FileOf(Made(task), "eval.sh");
+  std::ofstream(folder.path() + "/argparse.py") << "print('hooked')\n";
+  const std::string out = folder.path() + "/out";
+  ASSERT_EQ(std::system(("cd " + folder.path() + " && TASKMINT_WALL_MS_MAX='1 2' PYTHONPATH=" +
+                         folder.path() + " PYTHONSTARTUP=x bash eval.sh > " + out + " 2>&1")
+                            .c_str()),
+            0);
+  std::ifstream file(out);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_NE(text.find("\nseen True 1 LANG PATH TASKMINT_WALL_MS_MAX TZ\n"), std::string::npos)
+      << text;
 }
 
 TEST(SwebenchExportTest, WhatIsNoUtf8CannotBeARow) {

@@ -217,6 +217,27 @@ TEST(OpenAiChatTest, CallsAndResultsFollowEachOtherAndTheAssistantIsLast) {
   EXPECT_EQ(messages[6]["tool_calls"][0]["function"]["arguments"], "{}");
 }
 
+// Python's str.splitlines ends lines at more than "\n".
+TEST(OpenAiChatTest, ARowIsOneLineWhateverIsInIt) {
+  const std::string odd =
+      "a\xc2\x85"
+      "b\xe2\x80\xa8"
+      "c\xe2\x80\xa9"
+      "d\x0b\x0c\x1c\x1d\x1e\r\x7f\xf0\x9f\x98\x80\n";
+  v1::Trajectory trajectory;
+  AddStep(trajectory, "bash", "{\"command\": \"" + std::string("\xe2\x80\xa8") + "\"}", odd);
+  AddStep(trajectory, "submit", "{}", "");
+  v1::Task task = SampleTask();
+  task.mutable_prompt()->set_text(odd);
+  const auto row = ToOpenAiChatRow(task, trajectory);
+  ASSERT_TRUE(row.ok());
+  for (const char c : row->substr(0, row->size() - 1)) ASSERT_TRUE(c >= ' ' && c < 0x7f) << *row;
+  EXPECT_EQ(row->back(), '\n');
+  const json messages = ParseJson(*row).value()["messages"];
+  EXPECT_EQ(messages[0]["content"], odd);
+  EXPECT_EQ(messages[2]["content"], odd);
+}
+
 TEST(OpenAiChatTest, EveryRowHasEveryKey) {
   v1::Trajectory other;
   AddStep(other, "submit", "{}", "");

@@ -9,6 +9,8 @@
 
 #include "environments/tool_arguments.h"
 #include "proto/base/json.h"
+#include "tests/environments/forwarding_sandbox.h"
+#include "tests/environments/kill_descendants.h"
 #include "tests/environments/python_fixture.h"
 
 namespace taskmint::environments {
@@ -25,6 +27,38 @@ sandbox::SandboxHost& Host() {
   return *host;
 }
 
+// A real sandbox, until the machine under it fails.
+class AilingSandbox : public sandbox::ForwardingSandbox {
+ public:
+  using ForwardingSandbox::ForwardingSandbox;
+  // At the next command the kernel kills everything, because the machine is short of memory; it
+  // tells so once.
+  inline static bool starving = false;
+  inline static bool starved = false;
+  inline static bool told = false;
+  // What the agent answers when it is to collect the tree; OK: the tree.
+  inline static Status collecting;
+
+  Result<sandbox::CommandResult> Run(const sandbox::Command& command,
+                                     std::stop_token stop) override {
+    starved = starved || starving;
+    return starved ? Gone() : ForwardingSandbox::Run(command, std::move(stop));
+  }
+  Result<std::string> Get(std::string_view path, int64_t bytes_max) override {
+    return starved ? Gone() : ForwardingSandbox::Get(path, bytes_max);
+  }
+  Status KillAll() override { return starved ? Gone() : ForwardingSandbox::KillAll(); }
+  Result<FileTree> Collect(std::string_view path, const sandbox::CollectLimits& limits) override {
+    if (!collecting.ok()) return collecting;
+    return ForwardingSandbox::Collect(path, limits);
+  }
+  bool HostRanOutOfMemory() override { return starved && !std::exchange(told, true); }
+  int64_t MemoryKills() override { return starved ? 3 : 0; }
+
+ private:
+  static Status Gone() { return {Code::kUnavailable, Boundary::kSandbox, "the sandbox died"}; }
+};
+
 class CodeWorldTest : public testing::Test {
  protected:
   CodeWorldTest() {
@@ -37,12 +71,11 @@ class CodeWorldTest : public testing::Test {
     EXPECT_TRUE(tree_.Set("link.py", link).ok());
   }
 
-  CodeWorld& World() {
-    if (world_ == nullptr) {
-      auto opened = CodeWorld::Open(Host(), PythonUnderTest(), environment_, {}, tree_, {});
-      if (!opened.ok()) ADD_FAILURE() << opened.status().ToString();
-      world_ = std::move(opened).value();
-    }
+  CodeWorld& World() { return world_ == nullptr ? WorldOn(Host()) : *world_; }
+  CodeWorld& WorldOn(sandbox::SandboxHost& host) {
+    auto opened = CodeWorld::Open(host, PythonUnderTest(), environment_, {}, tree_, {});
+    if (!opened.ok()) ADD_FAILURE() << opened.status().ToString();
+    world_ = std::move(opened).value();
     return *world_;
   }
   ToolOutcome Call(const std::string& tool, const json& arguments, std::stop_token stop = {}) {
@@ -185,6 +218,59 @@ TEST_F(CodeWorldTest, UsingUpTheMemoryIsTheAgentsOwnFault) {
   ExpectAlive();
   const auto tree = World().FinalTree({});
   EXPECT_TRUE(tree.ok()) << tree.status().ToString();
+}
+
+// Files in memory are left when all that ran is killed; then the sandbox goes with them, at any
+// time.
+TEST_F(CodeWorldTest, MemoryThatNoProcessHoldsIsTheAgentsOwnFaultToo) {
+  environment_.mutable_limits()->set_memory_bytes_max(int64_t{128} << 20);
+  const std::string fill = "cat /dev/zero > big & cat /dev/zero > /tmp/big";
+  for (const std::string& command : {fill + "; wait", "(sleep 0.2; " + fill + ") & true"}) {
+    WorldOn(Host());
+    Bash(command);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    const auto tree = World().FinalTree({});
+    EXPECT_TRUE(tree.ok() || tree.status().boundary() == Boundary::kEnvironment)
+        << tree.status().ToString();
+  }
+}
+
+TEST_F(CodeWorldTest, ASandboxThatIsKilledFromOutsideIsTheMachinesWhateverWasKilledBefore) {
+  environment_.mutable_limits()->set_memory_bytes_max(int64_t{256} << 20);
+  EXPECT_TRUE(Bash("python3 -c 'x = bytearray(1 << 30); print(len(x))'").failed);
+  ExpectAlive();
+  ASSERT_GT(KillDescendants(), 0U);
+  for (int again = 0; again < 2; ++again) {
+    const auto tree = World().FinalTree({});
+    ASSERT_FALSE(tree.ok());
+    EXPECT_EQ(tree.status().boundary(), Boundary::kSandbox) << tree.status().ToString();
+  }
+  const auto call = World().Call("submit", "{}", {});
+  EXPECT_EQ(call.status().boundary(), Boundary::kSandbox);
+}
+
+TEST_F(CodeWorldTest, AMachineThatRanOutOfMemoryIsNeverTheAgentsFault) {
+  sandbox::ForwardingHost<AilingSandbox> host(Host());
+  WorldOn(host);
+  ExpectAlive();
+  AilingSandbox::starving = true;
+  const auto call = World().Call("bash", DumpJson({{"command", "true"}}), {});
+  EXPECT_EQ(call.status().boundary(), Boundary::kSandbox) << call.status().ToString();
+  EXPECT_EQ(World().FinalTree({}).status().boundary(), Boundary::kSandbox);
+  AilingSandbox::starving = AilingSandbox::starved = AilingSandbox::told = false;
+  EXPECT_FALSE(World().FinalTree({}).ok()) << "lost for good";
+  EXPECT_EQ(World().ReadWhole("README", {}).status().boundary(), Boundary::kSandbox);
+}
+
+TEST_F(CodeWorldTest, ATreeThatTheMachineCannotReadIsNotTheAgentsFault) {
+  sandbox::ForwardingHost<AilingSandbox> host(Host());
+  for (const Code code : {Code::kUnavailable, Code::kFailedPrecondition, Code::kNotFound}) {
+    WorldOn(host);
+    AilingSandbox::collecting = {code, Boundary::kSandbox, "collect /work: Input/output error"};
+    const auto tree = World().FinalTree({});
+    AilingSandbox::collecting = OkStatus();
+    EXPECT_EQ(tree.status().boundary(), Boundary::kSandbox) << tree.status().ToString();
+  }
 }
 
 TEST_F(CodeWorldTest, AFullDiskIsSaidAndAnEditLeavesTheFileAsItWas) {
@@ -380,7 +466,9 @@ TEST_F(CodeWorldTest, AStateThatIsTooLargeIsTheAgentsOwnFault) {
   EXPECT_THAT(tree.status().message(), HasSubstr("more than 100000 files"));
   Bash("rm -rf many; truncate -s 900M sparse");
   EXPECT_EQ(World().FinalTree({}).status().boundary(), Boundary::kEnvironment);
-  Bash("rm sparse; chmod 000 src README .");
+  Bash("rm sparse; for i in $(seq 300); do mkdir d && cd d; done; touch deep");
+  EXPECT_EQ(World().FinalTree({}).status().boundary(), Boundary::kEnvironment);
+  Bash("rm -rf d; chmod 000 src README .");
   const auto closed = World().FinalTree({});
   EXPECT_TRUE(closed.ok() || closed.status().boundary() == Boundary::kEnvironment)
       << closed.status().ToString();

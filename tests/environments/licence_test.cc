@@ -54,6 +54,55 @@ TEST(LicenceTest, KnowsTheTextsInUse) {
   for (const auto& [id, text] : kTexts) EXPECT_EQ(Detected({{"LICENSE", text}}), id);
 }
 
+constexpr char kApacheText[] =
+    "Apache License\nVersion 2.0, January 2004\nhttp://www.apache.org/licenses/\n\nTERMS AND "
+    "CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION\n";
+
+// Texts that embed an open licence, or name one, and are none.
+TEST(LicenceTest, ATextThatRestrictsUseIsNoOpenLicence) {
+  const std::string restricted[] = {
+      "Business Source License 1.1\n\nParameters\n\nChange Date: 2029-01-01\n\nChange License: "
+      "Apache License, Version 2.0\n",
+      "# Functional Source License, Version 1.1, Apache 2.0 Future License\n\nwe grant you the "
+      "Apache License, Version 2.0\n",
+      "\"Commons Clause\" License Condition v1.0\n\nThe Software is provided to you by the "
+      "Licensor under the License\n\n" +
+          std::string(kApacheText),
+      std::string(kApacheText) + "\n\nCommons  Clause Restriction\n",
+      "Elastic License 2.0\n\n## Acceptance\n" + std::string(kMit),
+      std::string(kMit) + "\nThe Software shall be used for\nGood, not Evil.\n",
+      "Hippocratic License Version Number: 2.1.\n\n" + std::string(kMit),
+      "Server Side Public License\nVERSION 1, OCTOBER 16, 2018\n" + std::string(kApacheText),
+      std::string(kMit) + "\nfor non-commercial use only\n"};
+  for (const std::string& text : restricted) {
+    EXPECT_EQ(Detected({{"LICENSE", text}}), "unknown") << text;
+    EXPECT_EQ(Detected({{"LICENSE", text}, {"pyproject.toml", "license = \"MIT\"\n"}}), "unknown")
+        << text;
+  }
+}
+
+TEST(LicenceTest, AFileOfTwoLicencesNamesNeither) {
+  EXPECT_EQ(Detected({{"LICENSE", std::string(kMit) + "\nvendored/x:\n" + kApacheText}}),
+            "unknown");
+  EXPECT_EQ(Detected({{"LICENSE", std::string(kMit) + "\nvendored/x:\n" + kBsd}}), "unknown");
+  EXPECT_EQ(Detected({{"LICENSE", "GNU GENERAL PUBLIC LICENSE\n Version 3, 29 June 2007\n" +
+                                      std::string(kMit)}}),
+            "unknown");
+  EXPECT_EQ(
+      Detected({{"LICENSE", std::string(kMit) + "\nof Python:\nPSF hereby grants Licensee\n"}}),
+      "unknown");
+  EXPECT_EQ(Detected({{"LICENSE", std::string(kMit) + "\nvendored/x:\n" + kMit}}), "MIT");
+}
+
+TEST(LicenceTest, WhatStandsFarDownIsOfSomethingElse) {
+  std::string own = "Acme End User Agreement\n";
+  for (int i = 0; i < 200; ++i)
+    own += "You may not do what clause " + std::to_string(i) + " says. ";
+  for (const char* notice : {kMit, kBsd, kApacheText}) {
+    EXPECT_EQ(Detected({{"LICENSE", own + "\nThird-party notices\n\n" + notice}}), "unknown");
+  }
+}
+
 TEST(LicenceTest, ReadsTheFileByAnyOfItsNames) {
   for (const char* name :
        {"LICENSE.txt", "licence.md", "COPYING", "LICENSE-MIT", "MIT-LICENSE.txt"}) {

@@ -4,12 +4,16 @@
 
 #include <atomic>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
+#include <vector>
 
 #include "orchestrator/episode_desk.h"
 #include "orchestrator/task_shelf.h"
 #include "proto/base/json.h"
 #include "proto/base/record.h"
+#include "tests/environments/forwarding_sandbox.h"
+#include "tests/environments/kill_descendants.h"
 #include "tests/orchestrator/kept_task.h"
 
 namespace taskmint::orchestrator {
@@ -24,15 +28,34 @@ const KeptTask& Task() {
   return *task;
 }
 
+// A real sandbox that does not close while `held` is true.
+class HeldSandbox : public sandbox::ForwardingSandbox {
+ public:
+  HeldSandbox(std::unique_ptr<Sandbox> inner, const std::atomic<bool>& held)
+      : ForwardingSandbox(std::move(inner)), held_(held) {}
+  ~HeldSandbox() override { held_.wait(true); }
+
+ private:
+  const std::atomic<bool>& held_;
+};
+
 // Real sandboxes, as long as `broken` is false.
 class BreakableHost : public sandbox::SandboxHost {
  public:
   Result<std::unique_ptr<sandbox::Sandbox>> Open(const sandbox::SandboxSpec& spec,
                                                  std::stop_token stop) override {
     if (broken) return Status(Code::kUnavailable, Boundary::kSandbox, "no namespaces today");
-    return host_->Open(spec, std::move(stop));
+    TASKMINT_ASSIGN_OR_RETURN(auto inner, host_->Open(spec, std::move(stop)));
+    if (stopped_by_opening) stopped_by_opening->request_stop();
+    return std::unique_ptr<sandbox::Sandbox>(std::make_unique<HeldSandbox>(std::move(inner), held));
+  }
+  void Release() {
+    held = false;
+    held.notify_all();
   }
   std::atomic<bool> broken = false;
+  std::atomic<bool> held = false;
+  std::optional<std::stop_source> stopped_by_opening;  // set before anything opens
 
  private:
   std::unique_ptr<sandbox::SandboxHost> host_ = sandbox::MakeBubblewrapHost().value();
@@ -234,6 +257,15 @@ TEST_F(EpisodeTest, AMachineThatFailsGivesNoVerdictAndNeverAZero) {
   }
 }
 
+TEST_F(EpisodeTest, ASandboxThatIsKilledFromOutsideGivesNoVerdict) {
+  const std::string id = Open();
+  Fix(id);
+  ASSERT_GT(KillDescendants(), 0U);
+  EXPECT_EQ(Bash(id, "true").status().boundary(), Boundary::kSandbox);
+  const v1::Trajectory graded = Grade(id);
+  EXPECT_EQ(graded.verdict().state(), v1::Verdict::STATE_NO_VERDICT) << graded.verdict().reason();
+}
+
 TEST_F(EpisodeTest, ATaskOfAnotherBaseIsNotPlayed) {
   const Status status = Desk().Open(Task().id_of_other_base(), "test", 0, {}).status();
   EXPECT_EQ(status.code(), Code::kFailedPrecondition);
@@ -243,18 +275,18 @@ TEST_F(EpisodeTest, ATaskOfAnotherBaseIsNotPlayed) {
   EXPECT_EQ(Desk().open(), 0);
 }
 
-TEST_F(EpisodeTest, AnIdleEpisodeExpiresAndATouchRenewsIt) {
+TEST_F(EpisodeTest, AnIdleEpisodeExpiresAndACallRenewsIt) {
   const std::string id = Open(5'000);
   const std::string other = Open(50'000);
   clock_.AdvanceMs(4'000);
-  EXPECT_TRUE(Desk().Touch(id).ok());
+  EXPECT_TRUE(Bash(id, "true").ok());
   clock_.AdvanceMs(4'000);
   EXPECT_TRUE(Bash(id, "true").ok());
   clock_.AdvanceMs(5'000);
   const Status status = Bash(id, "true").status();
   EXPECT_EQ(status.code(), Code::kNotFound);
   EXPECT_THAT(status.message(), HasSubstr("expired, without a call for 5 s"));
-  EXPECT_EQ(Desk().Touch(id).code(), Code::kNotFound);
+  EXPECT_EQ(Desk().Close(id).code(), Code::kNotFound);
   EXPECT_TRUE(Bash(other, "true").ok());
   EXPECT_EQ(Desk().open(), 1);
   clock_.AdvanceMs(60'000);
@@ -287,7 +319,7 @@ TEST_F(EpisodeTest, CloseEndsARunningCall) {
 
 TEST_F(EpisodeTest, BeyondTheLimitsIsSaidWithWhatToDo) {
   limits_.episodes_max = 2;
-  limits_.calls_max = 1;
+  limits_.tool_calls_max = 1;
   const std::string ids[] = {Open(), Open()};
   const Status third = Desk().Open(Task().id(), "test", 0, {}).status();
   EXPECT_EQ(third.code(), Code::kResourceExhausted);
@@ -297,12 +329,68 @@ TEST_F(EpisodeTest, BeyondTheLimitsIsSaidWithWhatToDo) {
   AwaitRunning(ids[0]);
   const Status busy = Bash(ids[1], "true").status();
   EXPECT_EQ(busy.code(), Code::kResourceExhausted);
+  EXPECT_THAT(busy.message(),
+              HasSubstr("1 tool calls run at once, which is the limit, and 1 wait"));
   EXPECT_THAT(busy.message(), HasSubstr("try again"));
   stop.request_stop();
   first.join();
   EXPECT_TRUE(Bash(ids[1], "true").ok());
   EXPECT_TRUE(Desk().Close(ids[0]).ok());
   Open();
+}
+
+TEST_F(EpisodeTest, CommandsThatSleepAreInNobodysWay) {
+  limits_.calls_max = 1;
+  const std::string sleeping[] = {Open(), Open(), Open()};
+  std::stop_source stop;
+  std::vector<std::jthread> agents;
+  for (const std::string& id : sleeping) {
+    agents.emplace_back([&] { EXPECT_TRUE(Sleep(id, stop.get_token()).ok()); });
+  }
+  for (const std::string& id : sleeping) AwaitRunning(id);
+  const std::string id = Open();
+  EXPECT_TRUE(Bash(id, "true").ok());
+  EXPECT_EQ(Grade(id).verdict().state(), v1::Verdict::STATE_FAIL);
+  stop.request_stop();
+}
+
+TEST_F(EpisodeTest, AnOpenThatNobodyWaitsForLeavesNothing) {
+  EXPECT_TRUE(Desk().Close(Open()).ok());  // the task is loaded
+  host_.stopped_by_opening.emplace();
+  const Status status =
+      Desk().Open(Task().id(), "test", 0, host_.stopped_by_opening->get_token()).status();
+  EXPECT_EQ(status.code(), Code::kCancelled) << status.ToString();
+  EXPECT_EQ(Desk().open(), 0);
+}
+
+TEST_F(EpisodeTest, AnEpisodeCountsUntilItsSandboxIsGone) {
+  limits_.episodes_max = 1;
+  const std::string id = Open(1'000);
+  host_.held = true;
+  clock_.AdvanceMs(2'000);
+  while (Desk().open() > 0) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_EQ(Desk().Open(Task().id(), "test", 0, {}).status().code(), Code::kResourceExhausted);
+  host_.Release();
+  Status status;
+  do {
+    status = Desk().Open(Task().id(), "test", 0, {}).status();
+  } while (status.code() == Code::kResourceExhausted);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+}
+
+TEST_F(EpisodeTest, ManyEpisodesThatExpireAtOnceAreAllClosed) {
+  limits_.episodes_max = 6;
+  std::vector<std::string> ids;
+  for (int64_t i = 0; i < limits_.episodes_max; ++i) ids.push_back(Open(1'000));
+  std::jthread call([&] { EXPECT_EQ(Sleep(ids[0]).status().code(), Code::kCancelled); });
+  AwaitRunning(ids[0]);
+  clock_.AdvanceMs(2'000);
+  while (Desk().open() > 1) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_TRUE(Desk().Close(ids[0]).ok());
+  call.join();
+  for (int64_t i = 0; i < limits_.episodes_max;) {
+    if (Desk().Open(Task().id(), "test", 0, {}).ok()) ++i;
+  }
 }
 
 TEST_F(EpisodeTest, ManyEpisodesAreSideBySideAndApart) {
@@ -342,7 +430,24 @@ TEST_F(EpisodeTest, EpisodesOfOneTaskShareWhatIsLoaded) {
   const TaskShelf::Entry first = shelf.Load(Task().id(), {}).value();
   EXPECT_EQ(shelf.Load(Task().id().substr(0, 10), {}).value(), first);
   EXPECT_EQ(shelf.Load(Task().id(), {}).value(), first);
-  EXPECT_FALSE(shelf.Load("ffffffffff", {}).ok());
+  EXPECT_EQ(shelf.Load("ffffffffff", {}).status().code(), Code::kNotFound);
+  EXPECT_EQ(shelf.Load(std::string(1'000'000, 'x'), {}).status().code(), Code::kInvalidArgument);
+}
+
+// Whoever waits for another's load is not held by it.
+TEST_F(EpisodeTest, AWaitForAnothersLoadCanBeStopped) {
+  TaskShelf shelf(*store_, host_, 1);
+  std::vector<std::jthread> loaders;
+  std::atomic<int> loaded = 0;
+  for (int i = 0; i < 4; ++i) {
+    loaders.emplace_back([&] { loaded += shelf.Load(Task().id(), {}).ok() ? 1 : 0; });
+  }
+  std::stop_source stopped;
+  stopped.request_stop();
+  const auto late = shelf.Load(Task().id(), stopped.get_token());
+  EXPECT_TRUE(late.ok() || late.status().code() == Code::kCancelled) << late.status().ToString();
+  loaders.clear();
+  EXPECT_EQ(loaded, 4);
 }
 
 }  // namespace

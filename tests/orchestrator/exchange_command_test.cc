@@ -287,12 +287,67 @@ TEST_F(ExchangeCommandTest, AFullDiskLeavesNothingUnderTheNameAndSaysSo) {
   EXPECT_TRUE(Contains(errors, "No space left on device")) << errors;
 }
 
+TEST_F(ExchangeCommandTest, AMountPointIsRefusedBeforeAnythingIsWritten) {
+  const std::string disk = Path("disk");
+  fs::create_directories(disk);
+  const std::string script = "mount -t tmpfs tmpfs " + disk + " || exit 77; " + TASKMINT_BINARY +
+                             " export --no-prove --store " + Shared().store + " --out " + disk +
+                             " 2> " + Path("errors") + "; exit $?";
+  const std::string unshare = geteuid() == 0 ? "unshare -m" : "unshare -rm";
+  const int status = std::system((unshare + " sh -c '" + script + "'").c_str());
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no file system can be mounted here";
+  EXPECT_EQ(WEXITSTATUS(status), 2);
+  EXPECT_TRUE(Contains(FilesOf(folder_.path()).at("errors"), "is a mount point"));
+}
+
 TEST_F(ExchangeCommandTest, TwoExportsToOneFolderDoNotMix) {
   fs::create_directories(Path("out.partial"));
   std::ofstream(Path("out.partial/mine")) << "x";
-  const CommandOutcome refused = Export(Path("out"));
-  EXPECT_EQ(refused.code, 2);
-  EXPECT_TRUE(Contains(refused.errors, "out.partial is in the way")) << refused.errors;
+  for (const std::string format : {"harbor", "atif", "chat"}) {
+    const CommandOutcome refused = Export(Path("out"), {"--format", format, "--force"});
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_TRUE(Contains(refused.errors, "out.partial is in the way")) << refused.errors;
+    EXPECT_TRUE(fs::exists(Path("out.partial/mine")));
+  }
+  EXPECT_EQ(Export(Path("none"), {"--format", "atif"}).code, 3);
+  EXPECT_FALSE(fs::exists(Path("none.partial")));
+}
+
+// What tools leave beside tasks.
+TEST_F(ExchangeCommandTest, AFolderThatIsNoTaskIsRefusedAndTheOthersAreTaken) {
+  const std::string copy = Path("copy");
+  fs::copy(Shared().tasks, copy, fs::copy_options::recursive);
+  fs::create_directories(copy + "/tasks/.ipynb_checkpoints");
+  const CommandOutcome import = Taskmint({"import", copy, "--store", Path("store"), "--json"});
+  EXPECT_EQ(import.code, 1);
+  const json summary = import.Json();
+  EXPECT_EQ(summary["imported"].size(), size_t{Samples::kTasks});
+  ASSERT_EQ(summary["refused"].size(), 1U);
+  EXPECT_EQ(summary["refused"][0]["path"], "tasks/.ipynb_checkpoints");
+}
+
+TEST_F(ExchangeCommandTest, FlagsAreCountedOfWhatIsExported) {
+  const std::string out = Path("out");
+  ASSERT_EQ(Export(out, {"--where", "position < 5"}).code, 0);
+  const std::string card = FilesOf(out).at("README.md");
+  const json summary = json::parse(FilesOf(out).at("taskmint-export.json"));
+  const int64_t tasks = summary["tasks"];
+  // The first task's licence is unknown: it is left out, and so is its flag.
+  EXPECT_TRUE(Contains(card, "- " + std::to_string(tasks - 1) + " near-duplicate\n")) << card;
+  EXPECT_TRUE(Contains(card, "- 1 licence unknown\n")) << card;
+  EXPECT_TRUE(Contains(card, " of " + std::to_string(tasks) + " tasks were imported")) << card;
+}
+
+TEST_F(ExchangeCommandTest, WhatAServerDoesNotDoIsSaid) {
+  const std::vector<std::vector<std::string>> lines = {
+      {"--force"}, {"--jobs", "3"}, {"--contaminated-ok"}, {"--decontaminate", "x"}};
+  for (std::vector<std::string> options : lines) {
+    const std::string option = options[0];
+    options.insert(options.end(), {"--server", "127.0.0.1:1"});
+    const CommandOutcome outcome = Export(Path("x"), options);
+    EXPECT_EQ(outcome.code, 2) << option;
+    EXPECT_TRUE(Contains(outcome.errors, option)) << outcome.errors;
+  }
 }
 
 TEST_F(ExchangeCommandTest, NearDuplicatesStayOutAndThePairIsShown) {

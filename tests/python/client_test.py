@@ -10,10 +10,12 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 TASKMINT, TOY_STORE, WHEEL, WHEELS = (os.environ.get("CLIENT_TEST", "") or "\n\n\n").split("\n")
@@ -31,6 +33,15 @@ def enter_environment(arguments: list) -> None:
                           env={**os.environ, "CLIENT_TEST": "\n".join(arguments)}).returncode
     shutil.rmtree(folder, ignore_errors=True)
     sys.exit(code)
+
+
+def command_lines():
+    """Of every process, those in sandboxes too: words that end with NUL."""
+    for place in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield place.read_bytes()
+        except OSError:
+            pass  # it has ended
 
 
 class ClientTest(unittest.TestCase):
@@ -210,6 +221,29 @@ class ClientTest(unittest.TestCase):
                             input='{"tool": "bash", "arguments": {"command": "exit 7"}}\n')
         self.assertEqual(json.loads(left)["observation"], "[exit code 7]\n")
         self.command("play", "ffffffff", code=1)
+
+    def test_an_interrupt_ends_the_command_and_the_game_on_the_server_goes_on(self):
+        with taskmint.Client(self.address) as client:
+            task_id = client.tasks()[0].id
+        line = [TASKMINT, "play", task_id, "--server", self.address]
+        play = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        pause = f"sleep {300_000 + os.getpid()}"
+        play.stdin.write(f"{pause}; true\necho next\n:quit\n")
+        play.stdin.close()
+        while play.poll() is None and not any(
+                pause.encode().replace(b" ", b"\0") in one for one in command_lines()):
+            time.sleep(0.05)
+        play.send_signal(signal.SIGINT)
+        shown, errors = play.stdout.read(), play.stderr.read()
+        play.wait()
+        self.assertIn("[interrupted]\nnext\n[exit code 0]", shown, errors)
+
+    def test_a_token_never_leaves_in_the_clear(self):
+        done = subprocess.run([TASKMINT, "list", "--server", "192.0.2.1:7070", "--token-file",
+                               str(self.token)], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("in the clear", done.stderr)
 
     def test_a_repository_is_mined_on_the_server(self):
         mined = json.loads(self.command("synth", "code", "--repo", os.path.join(TOY_STORE, "toy"),

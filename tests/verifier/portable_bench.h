@@ -78,10 +78,10 @@ class PortableTest : public PythonTest {
   static PortableRun RunIn(sandbox::Sandbox& opened, const std::string& options,
                            const std::string& before) {
     sandbox::Command command;
-    command.argv = {"/bin/sh", "-c",
-                    (before.empty() ? "" : before + "\n") +
-                        "exec python3 /tests/grade.py --state /work --reward-dir /logs/verifier " +
-                        options};
+    command.argv = {
+        "/bin/sh", "-c",
+        (before.empty() ? "" : before + "\n") +
+            "exec python3 -I /tests/grade.py --state /work --reward-dir /logs/verifier " + options};
     PortableRun run;
     const auto result = opened.Run(command, {});
     EXPECT_TRUE(result.ok()) << result.status().ToString();

@@ -142,6 +142,25 @@ TEST_F(PortableTest, WhatAnAgentLeavesIsNeitherFollowedNorTrusted) {
   }
 }
 
+// What an agent left is at fault, not the machine: a 0, never no verdict.
+TEST_F(PortableTest, AWorkFolderThatIsNoneIsAFail) {
+  FileTree grader = Grader();
+  std::string spec = *grader.Find("spec.json")->content;
+  const size_t at = spec.find("\"/work\"");
+  ASSERT_NE(at, std::string::npos);
+  ASSERT_TRUE(grader.Set("spec.json", RegularFile(spec.replace(at, 7, "\"/logs/place\""))).ok());
+  for (const char* before : {"echo x > /logs/place", "ln -s /work /logs/place",
+                             "mkfifo /logs/place", "ln -s nowhere /logs/place"}) {
+    const auto opened = Open(proposal_.gold_tree, grader);
+    ASSERT_NE(opened, nullptr);
+    const PortableRun run = RunIn(*opened, "--state /logs/place", before);
+    EXPECT_EQ(run.exit_code, 0) << before << run.reason;
+    EXPECT_EQ(run.verdict, "fail") << before;
+    EXPECT_EQ(run.reward_txt, "0\n") << before;
+    EXPECT_EQ(run.reason, "the state is no folder") << before;
+  }
+}
+
 TEST_F(PortableTest, ForgedRewardsGoFirstAndABrokenMachineLeavesNone) {
   const std::string forged =
       "mkdir -p /logs/verifier/reward.txt /tmp/rllm && echo '{\"reward\": 1}' | "

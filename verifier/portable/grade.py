@@ -1,4 +1,4 @@
-"""Grades the final state of a repository: python3 grade.py --state /work --reward-dir FOLDER
+"""Grades the final state of a repository: python3 -I grade.py --state /work --reward-dir FOLDER
 
 Exit codes: 0 graded (with --pytest-lines: 0 passed, 1 did not), 2 bad arguments, 3 no verdict, and
 then no reward is left. Standard library only; nothing is fetched.
@@ -13,7 +13,7 @@ import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.append(HERE)  # after the standard library: nothing here may stand for a module of it
 
 from grader import judging, runs, state, steering  # noqa: E402
 from grader.containment import Containment  # noqa: E402
@@ -140,14 +140,19 @@ def grade(options, rewards):
     private = tempfile.mkdtemp(prefix="grading-")
     contained = None
     try:
-        os.makedirs(spec["work_path"], exist_ok=True)
+        work = spec["work_path"]
+        if not os.path.lexists(work):
+            os.makedirs(work)  # an agent that left nothing left an empty state
         fault, graded, digest = None, {}, ""
         try:
             graded = graded_state(options, spec, language, overlay)
             digest = state.digest(graded)
         except state.Fault as error:
             fault = str(error)
-        contained = Containment(spec["work_path"], private, HERE, options.reward_dir,
+        if os.path.islink(work) or not os.path.isdir(work):
+            state.remove_any(work)
+            os.makedirs(work)
+        contained = Containment(work, private, HERE, options.reward_dir,
                                 spec["limits"])
         bench = runs.Bench(spec, language, programs, contained, private)
         if fault is None:

@@ -92,7 +92,14 @@ class Client:
         return self._jobs.Get(messages.GetJobRequest(id=job_id), **self._call)
 
     def jobs(self) -> list:
-        return list(self._jobs.List(messages.ListJobsRequest(), **self._call).jobs)
+        """All of them, the latest first; without the tasks, which `job` has."""
+        found, request = [], messages.ListJobsRequest()
+        while True:
+            page = self._jobs.List(request, **self._call)
+            found.extend(page.jobs)
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
 
     def cancel(self, job_id: str) -> JobStatus:
         return self._jobs.Cancel(messages.CancelJobRequest(id=job_id), **self._call)

@@ -411,7 +411,7 @@ class Build(TestListing):
             self.unbuilt.append("the configuration")
             return None
         self.read_model()
-        if self.listing is None:  # before anything is built: CTest runs programs to list their tests
+        if self.listing is None:  # before the build: CTest runs programs to list their tests
             self.listing = self.list_tests()
         tests = self.select(copy.deepcopy(self.listing))
         self.compile(tests)
