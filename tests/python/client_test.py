@@ -191,11 +191,12 @@ class ClientTest(unittest.TestCase):
         self.command("replay", "ffffffff", token=True, code=1)
 
         self.command("audit", code=1)
-        audit = json.loads(self.command("audit", "--json", token=True, code=1))
+        audit = json.loads(self.command("audit", "--json", token=True))
         here = [TASKMINT, "audit", "--json", "--store", self.store]
-        done = subprocess.run(here, check=False, capture_output=True, text=True)
+        done = subprocess.run(here, check=True, capture_output=True, text=True)
         self.assertEqual(audit, json.loads(done.stdout))
-        self.assertGreater(len(audit["flags"]), 0, "the toy has no licence")
+        self.assertEqual((audit["tasks"], audit["licences"]), (2, {"MIT": 2}))
+        self.assertIn("2 tasks, 0 flagged", self.command("audit", token=True))
         self.command("audit", "--where", "no such column", token=True, code=2)
         self.command("audit", "--decontaminate", os.devnull, token=True, code=2)
 
@@ -226,17 +227,16 @@ class ClientTest(unittest.TestCase):
         with taskmint.Client(self.address) as client:
             task_id = client.tasks()[0].id
         line = [TASKMINT, "play", task_id, "--server", self.address]
-        play = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
         pause = f"sleep {300_000 + os.getpid()}"
-        play.stdin.write(f"{pause}; true\necho next\n:quit\n")
-        play.stdin.close()
-        while play.poll() is None and not any(
-                pause.encode().replace(b" ", b"\0") in one for one in command_lines()):
-            time.sleep(0.05)
-        play.send_signal(signal.SIGINT)
-        shown, errors = play.stdout.read(), play.stderr.read()
-        play.wait()
+        with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as play:
+            play.stdin.write(f"{pause}; true\necho next\n:quit\n")
+            play.stdin.close()
+            while play.poll() is None and not any(
+                    pause.encode().replace(b" ", b"\0") in one for one in command_lines()):
+                time.sleep(0.05)
+            play.send_signal(signal.SIGINT)
+            shown, errors = play.stdout.read(), play.stderr.read()
         self.assertIn("[interrupted]\nnext\n[exit code 0]", shown, errors)
 
     def test_a_token_never_leaves_in_the_clear(self):

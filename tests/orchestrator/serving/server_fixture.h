@@ -7,7 +7,6 @@
 
 #include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "orchestrator/serving/server.h"
@@ -68,13 +67,13 @@ class ServerTest : public testing::Test {
     return episodes_->Open(&context, request, response);
   }
   grpc::Status CallTool(const std::string& episode, const std::string& tool,
-                        const nlohmann::json& arguments, v1::CallToolResponse* response,
+                        const std::string& arguments_json, v1::CallToolResponse* response,
                         grpc::ClientContext* context = nullptr) {
     grpc::ClientContext own;
     v1::CallToolRequest request;
     request.set_episode_id(episode);
     request.set_tool(tool);
-    request.set_arguments_json(arguments.dump());
+    request.set_arguments_json(arguments_json);
     return episodes_->CallTool(context == nullptr ? &own : context, request, response);
   }
   grpc::Status Grade(const std::string& episode, v1::GradeResponse* response) {

@@ -10,12 +10,15 @@
 #include <sstream>
 #include <thread>
 
+#include "orchestrator/serving/remote_server.h"
 #include "tests/orchestrator/serving/server_fixture.h"
 
 namespace taskmint::orchestrator {
 namespace {
 
 using nlohmann::json;
+
+std::string Arguments(const json& arguments) { return arguments.dump(); }
 
 TEST_F(ServerTest, ListsKeptTasksByPagesAndFilters) {
   Start();
@@ -91,21 +94,24 @@ TEST_F(ServerTest, AnEpisodeIsPlayedAndGraded) {
   EXPECT_FALSE(opened.task().has_verifier());
 
   v1::CallToolResponse seen;
-  ASSERT_TRUE(CallTool(opened.episode_id(), "bash", {{"command", "ls; exit 3"}}, &seen).ok());
+  ASSERT_TRUE(
+      CallTool(opened.episode_id(), "bash", Arguments({{"command", "ls; exit 3"}}), &seen).ok());
   EXPECT_NE(seen.observation().find("toy"), std::string::npos);
   EXPECT_TRUE(seen.failed());
-  ASSERT_TRUE(CallTool(opened.episode_id(), "bash",
-                       {{"command", "cat > /tmp/p && git apply /tmp/p || patch -p1 < /tmp/p"}},
-                       &seen)
-                  .ok());
+  ASSERT_TRUE(
+      CallTool(opened.episode_id(), "bash",
+               Arguments({{"command", "cat > /tmp/p && git apply /tmp/p || patch -p1 < /tmp/p"}}),
+               &seen)
+          .ok());
   const std::string apply = "cat > /tmp/fix.diff <<'END_OF_PATCH'\n" + revealed.gold_patch() +
                             "END_OF_PATCH\ngit apply /tmp/fix.diff";
-  ASSERT_TRUE(CallTool(opened.episode_id(), "bash", {{"command", apply}}, &seen).ok());
+  ASSERT_TRUE(CallTool(opened.episode_id(), "bash", Arguments({{"command", apply}}), &seen).ok());
   EXPECT_FALSE(seen.failed()) << seen.observation();
-  ASSERT_TRUE(CallTool(opened.episode_id(), "submit", json::object(), &seen).ok());
+  ASSERT_TRUE(CallTool(opened.episode_id(), "submit", "{}", &seen).ok());
   EXPECT_TRUE(seen.ended());
-  EXPECT_EQ(CallTool(opened.episode_id(), "bash", {{"command", "ls"}}, &seen).error_code(),
-            grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(
+      CallTool(opened.episode_id(), "bash", Arguments({{"command", "ls"}}), &seen).error_code(),
+      grpc::StatusCode::FAILED_PRECONDITION);
 
   v1::GradeResponse graded;
   ASSERT_TRUE(Grade(opened.episode_id(), &graded).ok());
@@ -139,15 +145,15 @@ TEST_F(ServerTest, ADeadlineReachesTheCommandAndTheEpisodeGoesOn) {
   v1::CallToolResponse seen;
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(1));
-  EXPECT_EQ(CallTool(opened.episode_id(), "bash", {{"command", "touch /tmp/began; sleep 300"}},
-                     &seen, &context)
+  EXPECT_EQ(CallTool(opened.episode_id(), "bash",
+                     Arguments({{"command", "touch /tmp/began; sleep 300"}}), &seen, &context)
                 .error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   // The command is ended by then; another call does not find it running.
   const json look = {{"command", "sleep 0.2; ls /tmp/began; pgrep -x sleep || echo none"}};
   grpc::Status status;
   for (int attempt = 0; attempt < 100; ++attempt) {
-    status = CallTool(opened.episode_id(), "bash", look, &seen);
+    status = CallTool(opened.episode_id(), "bash", Arguments(look), &seen);
     if (status.error_code() != grpc::StatusCode::ABORTED) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
@@ -344,6 +350,17 @@ TEST_F(ServerTest, TlsWithClientCertificatesAdmitsThemAlone) {
   options.pem_private_key = read("k.pem");
   const grpc::Status status = list(grpc::SslCredentials(options));
   EXPECT_TRUE(status.ok()) << status.error_message();
+
+  // As --server, --server-ca, --server-cert and --server-key say it.
+  const std::string certificate = folder_.path() + "/c.pem", key = folder_.path() + "/k.pem";
+  RemotePlace place{server_->address(), "", certificate, certificate, key};
+  const auto listed = RemoteServer::Connect(place).value()->List(datasets::Store::Which::kKept, "");
+  ASSERT_TRUE(listed.ok()) << listed.status().ToString();
+  EXPECT_EQ(listed->size(), 2U);
+  place.key_file.clear();
+  EXPECT_EQ(RemoteServer::Connect(place).status().code(), Code::kInvalidArgument);
+  place = {server_->address(), "", "", certificate, key};
+  EXPECT_EQ(RemoteServer::Connect(place).status().code(), Code::kInvalidArgument);
 }
 
 }  // namespace
