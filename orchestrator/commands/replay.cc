@@ -85,6 +85,7 @@ class ReplaysElsewhere final : public Replays {
     TASKMINT_ASSIGN_OR_RETURN(const std::vector<datasets::ListRow> rows,
                               server_->List(datasets::Store::Which::kKept, where));
     std::vector<std::string> ids;
+    ids.reserve(rows.size());
     for (const datasets::ListRow& row : rows) ids.push_back(row.id);
     return ids;
   }
