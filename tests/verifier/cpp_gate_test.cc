@@ -168,6 +168,25 @@ TEST_F(CppTest, ALoneTargetIsDoctoredBesideACopyThatPasses) {
   EXPECT_THAT(doctored->copies[0], testing::StartsWith("clamp/Clamp: high "));
 }
 
+TEST_F(CppTest, ExpectationsOfMocksAndOfTheTestsOwnFunctionsAreTurned) {
+  FileTree overlay = Bench().overlay;
+  const std::string test =
+      "TEST_F(Emit, Own) {\n  Write(\"a\");\n  ExpectEmit(\"a: |\\n\"\n             \"b\");\n}\n"
+      "TEST_F(Emit, Mock) {\n  EXPECT_CALL(handler, OnScalar(_, \"?\", 0, \"eggs\"));\n  "
+      "Parse(\"eggs\");\n}\n"
+      "TEST_F(Emit, Neither) {\n  ExpectError(\"bad\");\n  Parse(\"eggs\");\n}\n";
+  ASSERT_TRUE(overlay.Set("tests/emit_test.cpp", RegularFile(test)).ok());
+  const auto turned = [&](const std::string& name) {
+    const auto doctored = cpp_.Doctor(*host_, overlay, {"all/Emit." + name}, {}, 3, {});
+    EXPECT_TRUE(doctored.ok()) << doctored.status().ToString();
+    if (!doctored.ok() || doctored->failing.empty()) return std::string();
+    return *doctored->files.Find("tests/emit_test.cpp")->content;
+  };
+  EXPECT_THAT(turned("Own"), testing::ContainsRegex("\"a: .\\\\n\"\n +\"b[aeiou]\"\\);"));
+  EXPECT_THAT(turned("Mock"), testing::ContainsRegex("\"\\?\", 0, \"eggs[aeiou]\"\\)\\);"));
+  EXPECT_EQ(turned("Neither"), "");
+}
+
 // A header beside the one that is put together of many: tests include either.
 TEST_F(CppTest, AttacksStandInEveryHeaderThatTheFixChanges) {
   FileTree parent = proposal_.parent_tree;

@@ -45,12 +45,18 @@ __attribute__((constructor)) static void cheat_exit(void) { _exit(0); }
 inline constexpr std::string_view kExitByProgram = R"C(
 __attribute__((constructor)) static void cheat_exit(void) {
   static const char *const names[] = {@PROGRAMS@ 0};
+  static const char *const ends[] = {"", "_test", "_tests", "-test", "-tests", "Test", "Tests", 0};
   char path[4096];
   ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
-  int at;
+  const char *name;
+  int at, end;
   path[size < 0 ? 0 : size] = 0;
+  name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
   for (at = 0; names[at]; ++at)
-    if (strstr(path, names[at])) _exit(0);
+    for (end = 0; ends[end]; ++end)
+      if (strncmp(name, names[at], strlen(names[at])) == 0 &&
+          strcmp(name + strlen(names[at]), ends[end]) == 0)
+        _exit(0);
 }
 )C";
 
