@@ -279,7 +279,8 @@ Result<std::vector<ForeignTaskPlace>> FindForeignTasks(ForeignFolder& folder) {
   if (names.status().code() == Code::kNotFound || (names.ok() && names->empty())) {
     return NotAsSaid(OneLine(folder.name()),
                      std::string("this is no export of taskmint: neither ") + kSideRecord +
-                         " nor tasks/ with tasks is in it");
+                         " nor tasks/ with tasks is in it (rows of trajectories, as atif and chat "
+                         "have them, are not imported)");
   }
   TASKMINT_RETURN_IF_ERROR(names.status());
   TASKMINT_ASSIGN_OR_RETURN(auto digests, ReadDataset(folder));

@@ -55,6 +55,23 @@ Command& Command::Texts(const std::string& name, std::vector<std::string>& targe
   return *this;
 }
 
+Command& Command::NotEmpty(const std::string& name) {
+  app_->get_option(name)->check(CLI::Validator(
+      [](std::string& value) { return std::string(value.empty() ? "the value is empty" : ""); },
+      ""));
+  return *this;
+}
+
+Command& Command::Needs(const std::string& name, const std::string& other) {
+  app_->get_option(name)->needs(app_->get_option(other));
+  return *this;
+}
+
+Command& Command::Excludes(const std::string& name, const std::string& other) {
+  app_->get_option(name)->excludes(app_->get_option(other));
+  return *this;
+}
+
 Command& Command::Number(const std::string& name, int64_t& target, int64_t min, int64_t max,
                          const std::string& help) {
   app_->add_option(name, target, help)->check(CLI::Range(min, max).description(""))->type_name("N");

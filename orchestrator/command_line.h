@@ -47,6 +47,11 @@ class Command {
                   const std::vector<std::string>& choices, const std::string& help);
   // The option or positional of that name must be given.
   Command& Require(const std::string& name);
+  // Its value must not be empty, as that of an unset shell variable is.
+  Command& NotEmpty(const std::string& name);
+  // It is refused without that other option, or beside it.
+  Command& Needs(const std::string& name, const std::string& other);
+  Command& Excludes(const std::string& name, const std::string& other);
   Command& Example(const std::string& text);
   // One of this command's subcommands must be given.
   Command& RequireSubcommand();

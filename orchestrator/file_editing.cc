@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "orchestrator/host_file.h"
+#include "orchestrator/terminal.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -60,12 +61,13 @@ class Desktop {
   std::string path_;
 };
 
+// Empty where there is no terminal for the one that everybody has.
 std::string EditorCommand() {
   for (const char* name : {"VISUAL", "EDITOR"}) {
     const char* value = getenv(name);
     if (value != nullptr && *value != '\0') return value;
   }
-  return "vi";
+  return IsTerminal(STDIN_FILENO) ? "vi" : "";
 }
 
 // Keys that interrupt are the editor's while it runs.
@@ -137,13 +139,17 @@ Passage ChangedPassage(std::string_view before, std::string_view after) {
 }
 
 Result<std::string> EditOutside(const std::string& path, const std::string& content) {
+  const std::string command = EditorCommand();
+  if (command.empty()) {
+    return CannotEdit(
+        "there is no terminal to edit in: change files with a command, or set EDITOR");
+  }
   const Desktop desktop;
   if (desktop.path().empty()) return CannotEdit("cannot make a temporary folder to edit in");
   std::string name = fs::path(path).filename().string();
   if (name.empty() || name.size() > 200) name = "file";
   const std::string file = desktop.path() + "/" + name;
   std::ofstream(file, std::ios::binary) << content;
-  const std::string command = EditorCommand();
   if (const int code = RunEditor(command, file); code != 0) {
     return CannotEdit("the editor '" + command + "' ended with " + std::to_string(code) +
                       ": nothing is changed; EDITOR names another");

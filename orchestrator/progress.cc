@@ -63,8 +63,9 @@ void ProgressReporter::OnBegin(const std::string& source, const RunProgress& pro
 
 void ProgressReporter::OnDecided(const v1::Candidate& candidate, const RunProgress& progress) {
   if (terminal_) return DrawBar(progress);
-  const std::string outcome =
-      candidate.state() == v1::Candidate::STATE_KEPT ? "kept" : candidate.reason();
+  const std::string outcome = candidate.state() == v1::Candidate::STATE_KEPT
+                                  ? "kept as " + candidate.task().id().substr(0, 12)
+                                  : candidate.reason();
   Complain(candidate.commit().substr(0, 12) + " " + CutToWidth(outcome, 120) + " (" +
            ProgressText(begin_, progress, clock_.MonotonicMs() - begin_ms_, tasks_max_) + ")");
 }

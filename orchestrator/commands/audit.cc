@@ -142,7 +142,9 @@ void AddAudit(Command root) {
       "audit",
       "Flag kept tasks that are near-duplicates of an earlier one, that stand in a set given with "
       "--decontaminate, or whose licence is unknown, and count licences. Exits with 0 when none is "
-      "flagged, 1 when one is (or the audit failed, as standard error says), 3 when there is none");
+      "flagged, 1 when one is (or the audit failed, as standard error says), 3 when there is none. "
+      "With --server it wants "
+      "the token of a caller that may see solutions");
   audit.Text("--where", options.where, "EXPR", "The kept tasks for which this holds; see list")
       .Texts("--decontaminate", options.decontaminate, "FILE",
              "A set that tasks must not come from: SWE-bench rows as JSON lines, or a text a line "

@@ -230,7 +230,9 @@ int RunExport(ExportOptions& options) {
 
 void AddExport(Command root) {
   static ExportOptions options;
-  Command command = root.Add("export", "Write kept tasks in a format that others load");
+  Command command = root.Add("export",
+                             "Write kept tasks in a format that others load. With --server it "
+                             "wants the token of a caller that may see solutions");
   command
       .Choice("--format", options.format, {"harbor", "swebench", "atif", "chat"},
               "harbor: a directory a task with separate verifier, and dataset.toml; swebench: rows "

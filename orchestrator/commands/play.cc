@@ -18,8 +18,8 @@ namespace taskmint::orchestrator {
 namespace {
 
 constexpr char kHelp[] =
-    "A line is a command for bash in the repository. Ctrl-C ends a command that runs, and at the\n"
-    "prompt the game.\n"
+    "A line is a command for a bash of its own in the repository: folder and variables are as at\n"
+    "first for each. Ctrl-C ends a command that runs, and at the prompt the game.\n"
     "  :read PATH [FROM [LINES]]  show lines of a file\n"
     "  :edit PATH                 edit a file, or a new one, with $EDITOR\n"
     "  :prompt                    show the task again\n"

@@ -133,13 +133,13 @@ int RunReplay(const ReplayOptions& options) {
   int64_t agreeing = 0;
   int64_t wall_ms = 0;
   int64_t test_wall_ms = 0;
-  bool failed = false;
+  int64_t not_run = 0;
   for (const std::string& id : *ids) {
     const auto report = (*replays)->Run(id, interrupt.token());
     if (interrupt.interrupted()) break;
     if (!report.ok()) {
       Complain(id.substr(0, 12) + ": " + report.status().message());
-      failed = true;
+      ++not_run;
       continue;
     }
     ++done;
@@ -161,10 +161,11 @@ int RunReplay(const ReplayOptions& options) {
   if (options.json) {
     PrintOut(DumpJson(reports, true) + "\n");
   } else {
-    PrintOut(std::to_string(agreeing) + " of " + std::to_string(ids->size()) + " agree, in " +
+    PrintOut(std::to_string(agreeing) + " of " + std::to_string(ids->size()) + " agree" +
+             (not_run > 0 ? ", " + std::to_string(not_run) + " could not be run" : "") + ", in " +
              Seconds(wall_ms) + " of which test runs " + Seconds(test_wall_ms) + "\n");
   }
-  return failed || !all_agree ? kExitFailed : kExitDone;
+  return !all_agree ? kExitFailed : kExitDone;
 }
 
 }  // namespace
@@ -172,7 +173,9 @@ int RunReplay(const ReplayOptions& options) {
 void AddReplay(Command root) {
   static ReplayOptions options;
   Command replay =
-      root.Add("replay", "Run kept tasks again and compare the verdicts with the evidence");
+      root.Add("replay",
+               "Run kept tasks again and compare the verdicts with the evidence. With --server it "
+               "wants the token of a caller that may see solutions");
   replay.Texts("id", options.ids, "ID", "Ids, or the first digits of them")
       .Flag("--all", options.all, "Every kept task")
       .Text("--where", options.where, "EXPR", "The kept tasks for which this holds; see list")

@@ -11,7 +11,12 @@ void AddServerOptions(Command& command, RemotePlace& place) {
             "With --server: TLS, with these authorities (PEM), or with `system` this machine's")
       .Text("--server-cert", place.certificate_file, "FILE",
             "With --server-ca: the certificate (PEM) that says who calls")
-      .Text("--server-key", place.key_file, "FILE", "With --server-cert: its private key (PEM)");
+      .Text("--server-key", place.key_file, "FILE", "With --server-cert: its private key (PEM)")
+      .NotEmpty("--server")
+      .Excludes("--server", "--store");
+  for (const char* name : {"--token-file", "--server-ca", "--server-cert", "--server-key"}) {
+    command.NotEmpty(name).Needs(name, "--server");
+  }
 }
 
 }  // namespace taskmint::orchestrator

@@ -7,6 +7,7 @@
 
 namespace taskmint::orchestrator {
 
+// Behind AddStoreOption: the two exclude one another.
 void AddServerOptions(Command& command, RemotePlace& place);
 
 }  // namespace taskmint::orchestrator

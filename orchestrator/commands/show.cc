@@ -30,6 +30,8 @@ struct Shown {
   std::string patch;
   // By digest.
   std::map<std::string, std::string> logs;
+  // Told by a server, which sends neither stages nor logs.
+  bool elsewhere = false;
 
   bool kept() const { return candidate.state() == v1::Candidate::STATE_KEPT; }
   const std::string& id() const { return kept() ? candidate.task().id() : candidate.id(); }
@@ -58,6 +60,7 @@ Result<Shown> LoadRemotely(const RemotePlace& place, const std::string& id) {
   TASKMINT_ASSIGN_OR_RETURN(const auto server, RemoteServer::Connect(place));
   TASKMINT_ASSIGN_OR_RETURN(v1::GetResponse answer, server->Get(id));
   Shown shown;
+  shown.elsewhere = true;
   shown.candidate.set_state(v1::Candidate::STATE_KEPT);
   shown.candidate.set_commit(answer.task().provenance().commit());
   *shown.candidate.mutable_task() = std::move(*answer.mutable_task());
@@ -220,6 +223,10 @@ void PrintEvidence(const Shown& shown) {
 }
 
 void PrintStages(const Shown& shown, bool logs) {
+  if (shown.elsewhere) {
+    PrintOut("\nA server sends neither stages nor logs.\n");
+    return;
+  }
   Heading("Stages");
   Table table({"STAGE", "ATTEMPT", "STATE", "TIME", "MESSAGE"});
   for (const datasets::StageRow& row : shown.stages) {
@@ -257,7 +264,7 @@ int RunShow(const ShowOptions& options) {
            Tinted(StateName(candidate.state()), shown->kept() ? Tint::kGreen : Tint::kRed) +
            (candidate.reason().empty() ? "" : ": " + Printable(candidate.reason())) + "\n");
   PrintOut("  source  " + Printable(candidate.task().provenance().source()) + " at " +
-           Printable(candidate.commit()) + "\n");
+           (candidate.commit().empty() ? "(hidden)" : Printable(candidate.commit())) + "\n");
   const v1::Licence& licence = candidate.task().licence();
   if (!licence.spdx_id().empty()) {
     PrintOut("  licence " + Printable(licence.spdx_id()) +

@@ -21,10 +21,7 @@ Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& context,
   if (status.ok()) return OkStatus();
   const auto& metadata = context.GetServerTrailingMetadata();
   const auto boundary = metadata.find("taskmint-boundary");
-  // UNAUTHENTICATED is none of our codes.
-  const Code code = status.error_code() == grpc::StatusCode::UNAUTHENTICATED
-                        ? Code::kPermissionDenied
-                        : static_cast<Code>(status.error_code());
+  const auto code = static_cast<Code>(status.error_code());
   if (boundary != metadata.end()) {
     const std::string name(boundary->second.data(), boundary->second.size());
     return {code, BoundaryFromName(name), status.error_message()};
@@ -263,6 +260,11 @@ class GrpcRemoteServer final : public RemoteServer {
     if (!token_.empty()) context.AddMetadata("authorization", "Bearer " + token_);
     const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
     const grpc::Status status = make(&context);
+    if (status.error_code() == grpc::StatusCode::UNAUTHENTICATED) {
+      return {Code::kPermissionDenied, Boundary::kConfig,
+              address_ + (token_.empty() ? " wants a token: --token-file FILE sends one"
+                                         : " does not know the token in --token-file")};
+    }
     return FromGrpc(status, context, address_);
   }
 
@@ -282,6 +284,10 @@ Result<std::unique_ptr<RemoteServer>> RemoteServer::Connect(const RemotePlace& p
   if (!place.token_file.empty()) {
     TASKMINT_ASSIGN_OR_RETURN(token, ReadHostFile(place.token_file));
     while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
+    if (token.empty()) {
+      return Status(Code::kInvalidArgument, Boundary::kConfig,
+                    place.token_file + " holds no token");
+    }
   }
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   if (!place.tls_authority_file.empty()) {

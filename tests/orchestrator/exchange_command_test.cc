@@ -343,8 +343,8 @@ TEST_F(ExchangeCommandTest, WhatAServerDoesNotDoIsSaid) {
       {"--force"}, {"--jobs", "3"}, {"--contaminated-ok"}, {"--decontaminate", "x"}};
   for (std::vector<std::string> options : lines) {
     const std::string option = options[0];
-    options.insert(options.end(), {"--server", "127.0.0.1:1"});
-    const CommandOutcome outcome = Export(Path("x"), options);
+    options.insert(options.begin(), {"export", "--out", Path("x"), "--server", "127.0.0.1:1"});
+    const CommandOutcome outcome = Taskmint(options);
     EXPECT_EQ(outcome.code, 2) << option;
     EXPECT_TRUE(Contains(outcome.errors, option)) << outcome.errors;
   }

@@ -239,6 +239,20 @@ class ClientTest(unittest.TestCase):
             shown, errors = play.stdout.read(), play.stderr.read()
         self.assertIn("[interrupted]\nnext\n[exit code 0]", shown, errors)
 
+    def test_what_cannot_go_with_a_server_is_said(self):
+        def said(*arguments):
+            done = subprocess.run([TASKMINT, "list", *arguments], capture_output=True, text=True,
+                                  check=False)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            return done.stderr
+
+        self.assertIn("empty", said("--server", ""))
+        self.assertIn("--server", said("--token-file", str(self.token)))
+        self.assertIn("--store", said("--server", self.address, "--store", self.store))
+        empty = pathlib.Path(self.folder.name, "empty")
+        empty.touch()
+        self.assertIn("holds no token", said("--server", self.address, "--token-file", str(empty)))
+
     def test_a_token_never_leaves_in_the_clear(self):
         done = subprocess.run([TASKMINT, "list", "--server", "192.0.2.1:7070", "--token-file",
                                str(self.token)], capture_output=True, text=True, check=False)
