@@ -20,9 +20,6 @@ COMPARISONS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": "
 # Not 0, which may be a pointer.
 LITERAL = re.compile(r"^(?:0[xX][0-9a-fA-F]{1,8}|[1-9][0-9]{0,8})(?=[uUlL]*$)")
 TRUTHS = {"true": "false", "false": "true"}
-# A function of the tests' own that is handed what is expected, and nothing else.
-OWN_EXPECTATION = re.compile(r"^(?!.*(?:Throw|Error|Fail|Invalid|Not|No[A-Z]))"
-                             r"(?:[Ee]xpect|[Aa]ssert|[Cc]heck|[Vv]erify)[A-Z_][A-Za-z0-9_]*$")
 TURNED_OTHERS_MAX = 3
 
 
@@ -210,10 +207,7 @@ class File:
         if macro.startswith("TEST_ASSERT"):
             return self.turned_unity(macro[len("TEST_ASSERT"):].lstrip("_"), spans)
         if macro == "EXPECT_CALL" and len(spans) == 2:
-            return self.with_other_string(macro, (spans[0][0], spans[1][1]))
-        if OWN_EXPECTATION.match(macro) and len(spans) == 1 and \
-                all(token.kind == "string" for token in self.tokens[slice(*spans[0])]):
-            return self.with_other_string(macro, spans[0])
+            return self.turned_mock(macro, spans)
         head, _, kind = macro.partition("_")
         arguments = [self.source(span) for span in spans]
         if head in ("EXPECT", "ASSERT"):
@@ -222,14 +216,19 @@ class File:
             return self.turned_catch(head, kind, spans, arguments)
         return []
 
-    def with_other_string(self, macro, span):
-        """The call with its last string literal changed."""
-        for at in range(span[1] - 1, span[0] - 1, -1):
-            text = self.changed(self.tokens[at]) if self.tokens[at].kind == "string" else None
+    def turned_mock(self, macro, spans):
+        """A call that is waited for, with one of its arguments that is a plain string changed: what
+        a matcher holds may fit all the same."""
+        opening = spans[1][0] + 1
+        arguments, end = self.arguments(opening) if self.tokens[opening].text == "(" else ([], None)
+        for span in reversed(arguments if end == spans[1][1] - 1 else []):
+            token = self.tokens[span[0]]
+            plain = span[1] - span[0] == 1 and token.kind == "string"
+            text = self.changed(token) if plain else None
             if text is not None:
-                token, left, right = self.tokens[at], span[0], span[1] - 1
-                return ["%s(%s%s%s)" % (macro, self.text[self.tokens[left].begin:token.begin], text,
-                                        self.text[token.end:self.tokens[right].end])]
+                left, right = self.tokens[spans[0][0]].begin, self.tokens[end].end
+                return ["%s(%s%s%s)" % (macro, self.text[left:token.begin], text,
+                                        self.text[token.end:right])]
         return []
 
     def turned_unity(self, kind, spans):
