@@ -290,7 +290,7 @@ TEST_P(ExchangeTest, FieldsThatNoPipelineWritesAreRefused) {
       {"variables hold 'PYTHONPATH'",
        [](v1::Task& t) {
          (*t.mutable_environment()->mutable_repository()->mutable_variables())["PYTHONPATH"] =
-             "/work/hooks";
+             "/of/the/agent";
        }},
       {"variables hold 'LD_PRELOAD'",
        [](v1::Task& t) {

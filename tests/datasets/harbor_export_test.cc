@@ -72,7 +72,7 @@ TEST(HarborExportTest, TheGraderIsStartedWithoutWhatAnImageMaySet) {
   EXPECT_TRUE(Contains(TextOf(folder, "environment/Dockerfile"), "ENV TZ=\"CET\"\n"));
   EXPECT_FALSE(Contains(TextOf(folder, "tests/Dockerfile"), "CET"));
   EXPECT_TRUE(Contains(TextOf(folder, "tests/Dockerfile"), "ENV PATH=\"/usr/bin:/bin\"\n"));
-  variables["PYTHONPATH"] = "/work/hooks";
+  variables["PYTHONPATH"] = "/of/the/agent";
   const Status status = HarborTask(task, {}, "taskmint").status();
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
   EXPECT_TRUE(Contains(status.message(), "variables hold 'PYTHONPATH'")) << status.ToString();
