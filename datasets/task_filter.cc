@@ -33,9 +33,9 @@ constexpr std::string_view kColumns =
     "error_to_pass, pass_to_pass, mutation_score, created_ms, run, position";
 constexpr std::string_view kColumnsWithoutCommit =
     "id, category, language, source, kept, reason, prompt, licence, fail_to_pass, error_to_pass, "
-    "pass_to_pass, mutation_score, created_ms, run, position";
+    "pass_to_pass, mutation_score, created_ms";
 constexpr const char* kCommitHidden =
-    "the commit of a fix is only for callers that may see solutions";
+    "the commit of a fix, and its place in a run, are only for callers that may see solutions";
 
 // What may be read, and what was refused first.
 struct Permission {
@@ -43,9 +43,10 @@ struct Permission {
   std::string refused;
 };
 
+// The place in a run is the order of digests of a history's commits: it tells which one it is.
 bool NamesCommit(std::string_view name) {
   const std::string lower = LowerCase(std::string(name));
-  return lower == "commit" || lower == "commit_sha";
+  return lower == "commit" || lower == "commit_sha" || lower == "run" || lower == "position";
 }
 
 int Authorize(void* permission, int action, const char* first, const char* second, const char*,
@@ -211,7 +212,7 @@ Result<std::vector<ListRow>> FilterTasks(const std::string& path, sqlite::Access
       ", kept, reason FROM (SELECT " +
       (commits ? std::string("*") : std::string(kColumnsWithoutCommit)) + " FROM task_view WHERE " +
       kept + ")" + (all ? std::string() : " WHERE (" + expression.sql + "\n)") +
-      " ORDER BY kept DESC, source, run, position";
+      " ORDER BY kept DESC, source, " + (commits ? "run, position" : "id");
 
   sqlite3_stmt* raw = nullptr;
   const char* tail = nullptr;

@@ -111,14 +111,15 @@ TEST_F(FilterTest, WithoutCommitsNoneIsComparedOrShown) {
   const std::string is = " = '" + SampleCandidate("run", 1).commit() + "'";
   for (const std::string& where :
        {"commit" + is, "Commit_SHA" + is, "\"commit\"" + is, "[commit]" + is, "`commit_sha`" + is,
-        "(SELECT max(commit) FROM task_view)" + is,
+        "(SELECT max(commit) FROM task_view)" + is, std::string("position = 1"),
+        std::string("\"run\" = 1"), std::string("(SELECT max(position) FROM task_view) > 0"),
         std::string("'x' IN (SELECT prompt FROM (SELECT * FROM task_view))")}) {
     const Status status = store_->List(Which::kAll, where, bounds).status();
     EXPECT_EQ(status.code(), Code::kInvalidArgument) << where;
     EXPECT_THAT(status.message(), HasSubstr("may see solutions")) << where;
   }
   const auto rows = store_->List(
-      Which::kKept, "prompt != 'commit' AND run = 1 AND position >= 0 AND created_ms > 0", bounds);
+      Which::kKept, "prompt != 'commit' AND prompt != 'position' AND created_ms > 0", bounds);
   ASSERT_TRUE(rows.ok()) << rows.status().ToString();
   EXPECT_THAT(*rows, SizeIs(2));
   EXPECT_EQ(rows->front().commit, "");
