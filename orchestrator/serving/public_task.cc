@@ -38,6 +38,10 @@ v1::Task PublicTask(const v1::Task& task) {
   shown.mutable_prompt()->set_text(task.prompt().text());
   shown.mutable_prompt()->set_source(task.prompt().source());
   *shown.mutable_environment() = task.environment();
+  if (shown.environment().has_repository()) {
+    // As good as the parent's SHA where the history is public.
+    shown.mutable_environment()->mutable_repository()->clear_tree_digest();
+  }
   *shown.mutable_tools() = task.tools();
   shown.mutable_provenance()->set_source(task.provenance().source());
   shown.mutable_provenance()->set_pipeline(task.provenance().pipeline());

@@ -58,6 +58,8 @@ TEST_F(ServerTest, ATaskNamesNothingByWhichTheFixIsLookedUp) {
     EXPECT_EQ(shown.SerializeAsString().find(secret), std::string::npos);
   }
   EXPECT_EQ(shown.task().provenance().commit_time_s(), 0);
+  EXPECT_EQ(shown.task().environment().repository().tree_digest(), "");
+  EXPECT_GT(shown.task().environment().repository().layers_size(), 0);
 
   // An id that is computed from a commit is no task's.
   const auto kept = store_->FindById(id);
