@@ -30,7 +30,7 @@ constexpr const char* kGraderInterpreter =
     R"(/usr/bin/env -i PATH=/usr/bin:/bin LANG=C.UTF-8 TZ=UTC \
   ${TASKMINT_WALL_MS_MAX:+"TASKMINT_WALL_MS_MAX=$TASKMINT_WALL_MS_MAX"} \
   ${container:+container=1} ${KUBERNETES_SERVICE_HOST:+KUBERNETES_SERVICE_HOST=1} \
-  /usr/bin/python3 -I)";
+  /usr/bin/python3 -I -S)";
 
 // What the image of an exported task is made of, in the order of its steps: the packages that every
 // minting machine has, the variables, the layers (archives in the build context).

@@ -120,9 +120,10 @@ class Consumer {
 
   // By the exported grader itself.
   Result<std::string> Digest(Sandbox& opened) {
-    const sandbox::Command command = CommandOf(
-        {"/usr/bin/python3", "-I", GraderFolder() + "/grade.py", "--state", work_, "--digest"}, "/",
-        kDigestMsMax);
+    const sandbox::Command command =
+        CommandOf({"/usr/bin/python3", "-I", "-S", GraderFolder() + "/grade.py", "--state", work_,
+                   "--digest"},
+                  "/", kDigestMsMax);
     TASKMINT_ASSIGN_OR_RETURN(const CommandResult result, opened.Run(command, stop_));
     return Exited(result, 0) ? result.output : std::string();
   }

@@ -235,6 +235,14 @@ std::string TestStatusName(v1::TestStatus status) {
   }
 }
 
+namespace {
+
+Status NoTask(const std::string& id) {
+  return {Code::kNotFound, Boundary::kStore, "no task " + id + ": `taskmint list` names them"};
+}
+
+}  // namespace
+
 Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id) {
   auto found = store.FindById(id);
   // Whoever knows the commits of a public source can compute the ids of its candidates: one that
@@ -242,8 +250,7 @@ Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id) {
   const bool other = found.ok() && found->state() == v1::Candidate::STATE_KEPT &&
                      !found->task().id().starts_with(id);
   if (other || found.status().code() == Code::kNotFound) {
-    return Status(Code::kNotFound, Boundary::kStore,
-                  "no task " + id + ": `taskmint list` names them");
+    return NoTask(id);
   }
   TASKMINT_ASSIGN_OR_RETURN(v1::Candidate candidate, std::move(found));
   if (candidate.state() != v1::Candidate::STATE_KEPT) {
@@ -253,6 +260,12 @@ Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id) {
                       "; only kept tasks can be graded");
   }
   return candidate;
+}
+
+Result<v1::Candidate> FindServed(datasets::Store& store, const std::string& id) {
+  auto kept = FindKept(store, id);
+  if (kept.status().code() == Code::kFailedPrecondition) return NoTask(id);
+  return kept;
 }
 
 }  // namespace taskmint::orchestrator

@@ -58,6 +58,10 @@ std::string TestStatusName(v1::TestStatus status);
 // FAILED_PRECONDITION (store) when it was rejected.
 Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id);
 
+// The same for callers of a server: NOT_FOUND (store) when it was rejected, too. Ids of candidates
+// follow from their commits: which of a public source's were tried narrows down what fixes a task.
+Result<v1::Candidate> FindServed(datasets::Store& store, const std::string& id);
+
 }  // namespace taskmint::orchestrator
 
 #endif  // TASKMINT_ORCHESTRATOR_REGRADE_H_

@@ -4,7 +4,7 @@
 
 namespace taskmint::orchestrator {
 
-Result<v1::StoreStats> StatsOf(datasets::Store& store) {
+Result<v1::StoreStats> StatsOf(datasets::Store& store, std::stop_token stop) {
   v1::StoreStats stats;
   TASKMINT_ASSIGN_OR_RETURN(const std::vector<datasets::FunnelRow> funnel, store.Funnel());
   for (const datasets::FunnelRow& row : funnel) {
@@ -17,7 +17,12 @@ Result<v1::StoreStats> StatsOf(datasets::Store& store) {
   stats.set_tasks(static_cast<int64_t>(ids.size()));
   std::set<std::string> layers;
   int64_t layer_uses = 0;
+  const auto interrupted = [&]() -> Status {
+    if (!stop.stop_requested()) return OkStatus();
+    return {Code::kCancelled, Boundary::kNone, "interrupted"};
+  };
   for (const std::string& id : ids) {
+    TASKMINT_RETURN_IF_ERROR(interrupted());
     TASKMINT_ASSIGN_OR_RETURN(const v1::Candidate candidate, store.FindById(id));
     const std::string& spdx_id = candidate.task().licence().spdx_id();
     ++(*stats.mutable_licences())[spdx_id.empty() ? "unknown" : spdx_id];
@@ -32,6 +37,7 @@ Result<v1::StoreStats> StatsOf(datasets::Store& store) {
     stats.set_blobs(stats.blobs() + 1);
     stats.set_blob_bytes(stats.blob_bytes() + blob.disk_bytes);
   }));
+  TASKMINT_RETURN_IF_ERROR(interrupted());
   stats.set_database_bytes(store.database_bytes());
   return stats;
 }

@@ -2,14 +2,17 @@
 #ifndef TASKMINT_ORCHESTRATOR_STORE_STATS_H_
 #define TASKMINT_ORCHESTRATOR_STORE_STATS_H_
 
+#include <stop_token>
+
 #include "datasets/store.h"
 #include "proto/base/status.h"
 #include "proto/services.pb.h"
 
 namespace taskmint::orchestrator {
 
-// Reads every kept task and looks at every blob's size: linear in both. Errors: those of the store.
-Result<v1::StoreStats> StatsOf(datasets::Store& store);
+// Reads every kept task and looks at every blob's size: linear in both. Errors: those of the store,
+// and CANCELLED.
+Result<v1::StoreStats> StatsOf(datasets::Store& store, std::stop_token stop);
 
 }  // namespace taskmint::orchestrator
 

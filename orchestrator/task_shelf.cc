@@ -20,7 +20,7 @@ Result<TaskShelf::Entry> TaskShelf::Load(const std::string& id, std::stop_token 
     const std::lock_guard lock(mutex_);
     if (Entry found = Find(id)) return found;
   }
-  TASKMINT_ASSIGN_OR_RETURN(v1::Candidate kept, FindKept(store_, id));
+  TASKMINT_ASSIGN_OR_RETURN(v1::Candidate kept, FindServed(store_, id));
   const std::string whole_id = kept.task().id();
   {
     std::unique_lock lock(mutex_);

@@ -40,8 +40,9 @@ Code CodeOfErrno(int number) {
   }
 }
 
-// Reading a tree is bounded by the limits of the request: what else runs out is the machine's.
-Code CodeOfCollecting(int number) {
+// A tree to be read or written is bounded, by limits of its own and the file system's: what else
+// runs out is the machine's.
+Code CodeOfTree(int number) {
   switch (number) {
     case EIO:
     case EMFILE:
@@ -89,6 +90,15 @@ Status ErrorWithCode(WireReader& reader, Session& session, std::string_view what
   return Error(code_of(error), Printable(subject) + ": " + Reason(error));
 }
 
+Status AwaitOkWithCode(Session& session, std::string_view what, Code (*code_of)(int)) {
+  TASKMINT_ASSIGN_OR_RETURN(const std::string body, session.channel->Receive(kReplyMsMax));
+  WireReader reader(body);
+  if (reader.op() == Op::kError) return ErrorWithCode(reader, session, what, code_of);
+  if (reader.op() == Op::kOk && reader.Done()) return OkStatus();
+  session.channel->Close();
+  return Error(Code::kUnavailable, "the sandbox's agent sent nonsense");
+}
+
 }  // namespace
 
 Status ErrorFromAgent(WireReader& reader, Session& session, std::string_view what) {
@@ -96,12 +106,7 @@ Status ErrorFromAgent(WireReader& reader, Session& session, std::string_view wha
 }
 
 Status AwaitOk(Session& session, std::string_view what) {
-  TASKMINT_ASSIGN_OR_RETURN(const std::string body, session.channel->Receive(kReplyMsMax));
-  WireReader reader(body);
-  if (reader.op() == Op::kError) return ErrorFromAgent(reader, session, what);
-  if (reader.op() == Op::kOk && reader.Done()) return OkStatus();
-  session.channel->Close();
-  return Error(Code::kUnavailable, "the sandbox's agent sent nonsense");
+  return AwaitOkWithCode(session, what, CodeOfErrno);
 }
 
 Result<std::pair<UniqueFd, UniqueFd>> MakeOutputPipe(const Session& session) {
@@ -141,7 +146,10 @@ Status AgentSandbox::Put(const FileTree& tree, std::string_view path, int64_t mo
   };
   WireWriter batch = begin();
   const size_t empty_size = batch.size();
-  const std::string what = "put " + std::string(path);
+  const auto send = [&](const WireWriter& request) -> Status {
+    TASKMINT_RETURN_IF_ERROR(session_->channel->Send(request));
+    return AwaitOkWithCode(*session_, "put " + std::string(path), CodeOfTree);
+  };
   for (const auto& [name, entry] : tree.files()) {
     std::string_view rest = *entry.content;
     FilePart part;
@@ -155,7 +163,7 @@ Status AgentSandbox::Put(const FileTree& tree, std::string_view path, int64_t mo
     do {
       if (batch.size() > empty_size &&
           batch.size() + name.size() + std::min(rest.size(), kBatchBytesMax) > kBatchBytesMax) {
-        TASKMINT_RETURN_IF_ERROR(Simple(batch, what));
+        TASKMINT_RETURN_IF_ERROR(send(batch));
         batch = begin();
       }
       part.content = rest.substr(0, kBatchBytesMax);
@@ -164,7 +172,7 @@ Status AgentSandbox::Put(const FileTree& tree, std::string_view path, int64_t mo
       part.append = true;
     } while (!rest.empty());
   }
-  return Simple(batch, what);
+  return send(batch);
 }
 
 Status AgentSandbox::Remove(const std::vector<std::string>& paths) {
@@ -226,7 +234,7 @@ Result<FileTree> AgentSandbox::Collect(std::string_view path, const CollectLimit
     TASKMINT_ASSIGN_OR_RETURN(const std::string body, session_->channel->Receive(kReplyMsMax));
     WireReader reader(body);
     if (reader.op() == Op::kError) {
-      return ErrorWithCode(reader, *session_, "collect " + std::string(path), CodeOfCollecting);
+      return ErrorWithCode(reader, *session_, "collect " + std::string(path), CodeOfTree);
     }
     if (reader.op() == Op::kOk && reader.Done()) {
       Result<FileTree> tree = collected.Take();

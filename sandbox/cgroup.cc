@@ -271,8 +271,10 @@ bool Cgroup::WasFull() {
 bool Cgroup::HostRanOutOfMemory() {
   if (memory_folder_.empty()) return false;
   const uint64_t kills = MemoryKills();
-  const bool full = WasFull();
-  return std::exchange(seen_kills_, kills) < kills && !full;
+  const bool killed = std::exchange(seen_kills_, kills) < kills;
+  // The kernel counts a hit a moment before the kill: until then it is not yet told.
+  if (!killed && kind_ == CgroupHome::Kind::kV2) return false;
+  return !WasFull() && killed;
 }
 
 }  // namespace taskmint::sandbox

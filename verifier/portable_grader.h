@@ -19,7 +19,7 @@ namespace taskmint::verifier {
 // what the agent starts from: only its paths are looked at. It decides as Grade does, twin run
 // included:
 //
-//   python3 -I /tests/grade.py --state /work --reward-dir /logs/verifier
+//   python3 -I -S /tests/grade.py --state /work --reward-dir /logs/verifier
 //
 // removes forged rewards, grades the files below --state (any state that an agent may leave: what
 // is neither a file, a folder nor a link is ignored), writes report.json {"verdict": "pass" |
@@ -28,7 +28,7 @@ namespace taskmint::verifier {
 // and reward.txt with the same number. Exits with 0 then. When the infrastructure fails there is no
 // reward, the exit code is 3, and one line on standard error says why.
 //
-//   python3 -I /tests/grade.py --state /work --pytest-lines
+//   python3 -I -S /tests/grade.py --state /work --pytest-lines
 //
 // prints "PASSED id", "FAILED id" and so on for pytest log parsers (ids as PytestLineId has them):
 // all expected ids PASSED exactly where the reward is 1. Exits with 0 then, with 1 when something

@@ -256,7 +256,12 @@ Result<ToolOutcome> CodeWorld::Dispatch(const std::string& name, const std::stri
 
 void CodeWorld::SettleKills() {
   if (!lost_.ok() || !ruined_.ok()) return;
-  MachineRanOutOfMemory();
+  if (sandbox_->HostRanOutOfMemory()) {
+    // What it killed may be anything that the agent began: nothing of it can be judged.
+    lost_ = Status(Code::kUnavailable, Boundary::kSandbox,
+                   "this machine ran out of memory and killed a process of the episode");
+    return;
+  }
   const int64_t kills = sandbox_->MemoryKills();
   if (kills > kills_settled_) {
     // Where bubblewrap itself was killed, it takes a moment to take the rest with it.
@@ -269,17 +274,10 @@ void CodeWorld::SettleKills() {
     }
     kills_settled_ = kills;
   }
-  machine_ran_out_ = false;
-}
-
-bool CodeWorld::MachineRanOutOfMemory() {
-  // The sandbox tells of each time once.
-  machine_ran_out_ = sandbox_->HostRanOutOfMemory() || machine_ran_out_;
-  return machine_ran_out_;
 }
 
 Status CodeWorld::AfterFailure(const Status& status) {
-  if (MachineRanOutOfMemory() || sandbox_->MemoryKills() <= kills_settled_) {
+  if (sandbox_->HostRanOutOfMemory() || sandbox_->MemoryKills() <= kills_settled_) {
     lost_ = status;
     return lost_;
   }
@@ -318,7 +316,7 @@ Result<ToolOutcome> CodeWorld::Bash(const std::string& text, int64_t timeout_s,
     outcome.observation += "\n";
   }
   std::string memory = std::to_string(memory_bytes_max_ >> 20) + " MiB is all there is";
-  if (result->ending == Ending::kMemory && MachineRanOutOfMemory()) {
+  if (result->ending == Ending::kMemory && sandbox_->HostRanOutOfMemory()) {
     memory = "which is the machine's doing, not the command's";
   }
   outcome.observation += "[" + EndingText(*result, timeout_s, memory) + "]\n";

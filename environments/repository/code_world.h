@@ -68,9 +68,9 @@ class CodeWorld : public World {
   Result<sandbox::CommandResult> RunTool(std::vector<std::string> argv,
                                          const std::stop_token& stop);
   // Before and after each use: whether the sandbox outlived what the kernel has killed since the
-  // last time. Then these kills explain no failure that comes after them; else as AfterFailure.
+  // last time. Then these kills explain no failure that comes after them; else as AfterFailure. The
+  // machine's kills are final.
   void SettleKills();
-  bool MachineRanOutOfMemory();
   // What a failure of the sandbox is: a refusal where the kernel ended it because it had used up
   // its own memory, which is the agent's doing; else the machine's, and final.
   Status AfterFailure(const Status& status);
@@ -83,7 +83,6 @@ class CodeWorld : public World {
   // The same by the machine's: what every later use returns.
   Status lost_;
   int64_t kills_settled_ = 0;
-  bool machine_ran_out_ = false;  // since the kills were settled
 };
 
 }  // namespace taskmint::environments

@@ -58,7 +58,7 @@ Result<v1::StoreStats> Stats(const StatsOptions& options) {
   const SystemClock clock;
   TASKMINT_ASSIGN_OR_RETURN(
       const auto store, datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock));
-  return StatsOf(*store);
+  return StatsOf(*store, {});
 }
 
 int RunStats(const StatsOptions& options) {

@@ -18,7 +18,7 @@ Result<ServedTasks::Place> ServedTasks::Read(const std::string& id) {
     const auto found = places_.find(id);
     if (found != places_.end() && now_ms - found->second.read_ms < kFreshMs) return found->second;
   }
-  TASKMINT_ASSIGN_OR_RETURN(v1::Candidate kept, FindKept(store_, id));
+  TASKMINT_ASSIGN_OR_RETURN(v1::Candidate kept, FindServed(store_, id));
   Place place;
   place.task = std::make_shared<const v1::Task>(PublicTask(kept.task()));
   place.candidate = std::make_shared<const v1::Candidate>(std::move(kept));

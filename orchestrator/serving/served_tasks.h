@@ -22,7 +22,7 @@ class ServedTasks {
  public:
   ServedTasks(datasets::Store& store, const Clock& clock) : store_(store), clock_(clock) {}
 
-  // A kept task with its evidence, by id or a prefix of at least 6 digits. Errors as FindKept.
+  // A kept task with its evidence, by id or a prefix of at least 6 digits. Errors as FindServed.
   using Entry = std::shared_ptr<const v1::Candidate>;
   Result<Entry> Find(const std::string& id);
   // The same without what must not be shown: see PublicTask.

@@ -11,8 +11,8 @@
 namespace taskmint::orchestrator {
 namespace {
 
-// Each runs a filter over the whole store.
-constexpr int64_t kListsMax = 8;
+// Each runs over the whole store.
+constexpr int64_t kReadersMax = 8;
 
 void FillRow(const datasets::ListRow& row, const HiddenPath& store, bool reveal,
              v1::TaskRow& filled) {
@@ -46,8 +46,8 @@ Status FillPage(const std::vector<datasets::ListRow>& rows, const v1::ListReques
 
 grpc::Status NotShown() {
   return {grpc::StatusCode::PERMISSION_DENIED,
-          "solutions, hidden tests and verifiers are shown to bearers of the token in the server's "
-          "--reveal-token-file only"};
+          "solutions, hidden tests, verifiers and rejected candidates are shown to bearers of the "
+          "token in the server's --reveal-token-file only"};
 }
 
 Result<ProposedSolution> SolutionAsked(const v1::VerifyRequest& request) {
@@ -92,18 +92,22 @@ Status TaskServer::Reveal(const std::string& id, v1::GetResponse& response) {
   return OkStatus();
 }
 
+grpc::Status TaskServer::TooManyReaders() {
+  return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+          std::to_string(kReadersMax) +
+              " calls read the whole store, as many as this server does at once: try again in a "
+              "second"};
+}
+
 grpc::Status TaskServer::List(grpc::ServerContext* context, const v1::ListRequest* request,
                               v1::ListResponse* response) {
   using Which = datasets::Store::Which;
   Call call(rules_, context);
   if (!call.admission().ok()) return call.admission();
-  const Slot slot(lists_, kListsMax);
-  if (!slot.taken()) {
-    return {
-        grpc::StatusCode::RESOURCE_EXHAUSTED,
-        std::to_string(kListsMax) +
-            " lists are being made, as many as this server does at once: try again in a second"};
-  }
+  // Which commits of a public source were rejected narrows down which ones fix the tasks.
+  if (request->include_rejected() && !call.may_reveal()) return NotShown();
+  const Slot slot(readers_, kReadersMax);
+  if (!slot.taken()) return TooManyReaders();
   const auto rows = store_.List(request->include_rejected() ? Which::kAll : Which::kKept,
                                 request->where(), {call.may_reveal(), call.stop()});
   if (!rows.ok()) return call.End(rows.status());
@@ -151,9 +155,11 @@ grpc::Status TaskServer::Replay(grpc::ServerContext* context, const v1::ReplayRe
 
 grpc::Status TaskServer::Stats(grpc::ServerContext* context, const v1::StatsRequest*,
                                v1::StoreStats* response) {
-  const Call call(rules_, context);
+  Call call(rules_, context);
   if (!call.admission().ok()) return call.admission();
-  auto stats = StatsOf(store_);
+  const Slot slot(readers_, kReadersMax);
+  if (!slot.taken()) return TooManyReaders();
+  auto stats = StatsOf(store_, call.stop());
   if (!stats.ok()) return call.End(stats.status());
   *response = *std::move(stats);
   return grpc::Status::OK;
@@ -164,6 +170,8 @@ grpc::Status TaskServer::Audit(grpc::ServerContext* context, const v1::AuditRequ
   Call call(rules_, context);
   if (!call.admission().ok()) return call.admission();
   if (!call.may_reveal()) return NotShown();
+  const Slot slot(readers_, kReadersMax);
+  if (!slot.taken()) return TooManyReaders();
   return call.End(AuditKept(request->where(), call.stop(), *response));
 }
 

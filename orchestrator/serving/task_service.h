@@ -43,6 +43,7 @@ class TaskServer final : public v1::TaskService::Service {
  private:
   Status AuditKept(const std::string& where, std::stop_token stop, v1::AuditReport& response);
   grpc::Status TooManyGradings() const;
+  static grpc::Status TooManyReaders();
   Status Reveal(const std::string& id, v1::GetResponse& response);
 
   datasets::Store& store_;
@@ -53,7 +54,7 @@ class TaskServer final : public v1::TaskService::Service {
   const int64_t gradings_max_;
   std::atomic<int64_t> gradings_ = 0;
   std::atomic<int64_t> exports_ = 0;
-  std::atomic<int64_t> lists_ = 0;
+  std::atomic<int64_t> readers_ = 0;
 };
 
 }  // namespace taskmint::orchestrator

@@ -68,7 +68,7 @@ TEST(HarborExportTest, TheGraderIsStartedWithoutWhatAnImageMaySet) {
   variables["TZ"] = "CET";
   const TaskFolder folder = Exported(task);
   EXPECT_TRUE(Contains(TextOf(folder, "tests/test.sh"), "exec /usr/bin/env -i PATH="));
-  EXPECT_TRUE(Contains(TextOf(folder, "tests/test.sh"), "/usr/bin/python3 -I /tests/grade.py "));
+  EXPECT_TRUE(Contains(TextOf(folder, "tests/test.sh"), "/usr/bin/python3 -I -S /tests/grade.py "));
   EXPECT_TRUE(Contains(TextOf(folder, "environment/Dockerfile"), "ENV TZ=\"CET\"\n"));
   EXPECT_FALSE(Contains(TextOf(folder, "tests/Dockerfile"), "CET"));
   EXPECT_TRUE(Contains(TextOf(folder, "tests/Dockerfile"), "ENV PATH=\"/usr/bin:/bin\"\n"));

@@ -36,6 +36,7 @@ class AilingSandbox : public sandbox::ForwardingSandbox {
   inline static bool starving = false;
   inline static bool starved = false;
   inline static bool told = false;
+  inline static bool killing = false;  // the same of one process that is not missed, once
   // What the agent answers when it is to collect the tree; OK: the tree.
   inline static Status collecting;
 
@@ -52,7 +53,9 @@ class AilingSandbox : public sandbox::ForwardingSandbox {
     if (!collecting.ok()) return collecting;
     return ForwardingSandbox::Collect(path, limits);
   }
-  bool HostRanOutOfMemory() override { return starved && !std::exchange(told, true); }
+  bool HostRanOutOfMemory() override {
+    return std::exchange(killing, false) || (starved && !std::exchange(told, true));
+  }
   int64_t MemoryKills() override { return starved ? 3 : 0; }
 
  private:
@@ -260,6 +263,17 @@ TEST_F(CodeWorldTest, AMachineThatRanOutOfMemoryIsNeverTheAgentsFault) {
   AilingSandbox::starving = AilingSandbox::starved = AilingSandbox::told = false;
   EXPECT_FALSE(World().FinalTree({}).ok()) << "lost for good";
   EXPECT_EQ(World().ReadWhole("README", {}).status().boundary(), Boundary::kSandbox);
+}
+
+TEST_F(CodeWorldTest, AnEpisodeOfWhichTheMachineKilledAProcessIsLostThoughItsSandboxLives) {
+  sandbox::ForwardingHost<AilingSandbox> host(Host());
+  WorldOn(host);
+  ExpectAlive();
+  AilingSandbox::killing = true;
+  const auto call = World().Call("bash", DumpJson({{"command", "true"}}), {});
+  AilingSandbox::killing = false;
+  EXPECT_EQ(call.status().boundary(), Boundary::kSandbox) << call.status().ToString();
+  EXPECT_EQ(World().FinalTree({}).status().boundary(), Boundary::kSandbox);
 }
 
 TEST_F(CodeWorldTest, ATreeThatTheMachineCannotReadIsNotTheAgentsFault) {

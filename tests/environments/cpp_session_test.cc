@@ -255,6 +255,48 @@ TEST_F(CppSessionTest, WhatIsDefinedTwiceIsNotLinkedWithSentinelsOrWithout) {
   }
 }
 
+// What a header defines that one file includes is no error to the repository; what it has run after
+// a program is linked, such as copying files, is run by whoever links it in its stead.
+TEST_F(CppSessionTest, WhatARepositoryLinksIsLinkedWithSentinels) {
+  auto files = BoundsLibrary(kRightClamp);
+  files["include/bounds/clamp.h"] += "int Doubled(int value) { return 2 * value; }\n";
+  files["src/clamp.cpp"].replace(0, files["src/clamp.cpp"].find('\n'),
+                                 "int clamp(int value, int low, int high);");
+  files["tests/main.cpp"] = "#define CATCH_CONFIG_MAIN\n#include \"catch.hpp\"\n";
+  files["tests/reading.cpp"] =
+      "#include \"catch.hpp\"\nint Helping() { return 1; }\nTEST_CASE(\"reading\") { "
+      "FILE* file = fopen(\"read.txt\", \"r\"); CHECK(file != nullptr); }\n";
+  files["tests/other.cpp"] = "#include \"catch.hpp\"\nTEST_CASE(\"other\") { CHECK(true); }\n";
+  files["CMakeLists.txt"] +=
+      "add_executable(copying tests/main.cpp tests/reading.cpp tests/other.cpp)\n"
+      "add_custom_command(TARGET copying POST_BUILD COMMAND ${CMAKE_COMMAND} -E copy "
+      "${CMAKE_SOURCE_DIR}/CMakeLists.txt ${CMAKE_BINARY_DIR}/read.txt)\n"
+      "add_test(NAME copying COMMAND copying)\n";
+  const FileTree tree = TreeOf(files);
+  TestRun run;
+  run.files = {"tests/clamp_test.cpp", "tests/reading.cpp"};
+  Statuses expected = {{"clamp/Clamp: low", "passed"},
+                       {"clamp/Clamp: high", "passed"},
+                       {"clamp/Clamp: within", "passed"},
+                       {"copying/reading", "passed"}};
+  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 5)) {
+    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
+    expected.insert(file.expected.begin(), file.expected.end());
+  }
+  EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
+}
+
+// Frameworks that repositories brought along before glibc 2.34 and GCC 13.
+TEST_F(CppSessionTest, SourcesOfAnEarlierDayAreCompiled) {
+  auto files = BoundsLibrary("  static_assert(sizeof(uint8_t) == 1);\n" + std::string(kRightClamp));
+  files["tests/catch.hpp"] +=
+      "#include <signal.h>\n#ifndef CATCH_CONFIG_NO_POSIX_SIGNALS\n"
+      "static char altStackMem[SIGSTKSZ];\n#endif\n";
+  const TestRunOutput output = RunIn(*Open(TreeOf(files)), {});
+  EXPECT_TRUE(output.built) << output.log;
+  EXPECT_THAT(StatusesOf(output), Contains(Pair("clamp/Clamp: high", "passed")));
+}
+
 TEST_F(CppSessionTest, AProgramThatCrashesBehindItsTestsPassesNone) {
   auto files = BoundsLibrary(std::string(kRightClamp),
                              "#include <stdlib.h>\nstruct Late { ~Late() { abort(); } } late;\n");

@@ -81,7 +81,8 @@ class PortableTest : public PythonTest {
     command.argv = {
         "/bin/sh", "-c",
         (before.empty() ? "" : before + "\n") +
-            "exec python3 -I /tests/grade.py --state /work --reward-dir /logs/verifier " + options};
+            "exec python3 -I -S /tests/grade.py --state /work --reward-dir /logs/verifier " +
+            options};
     PortableRun run;
     const auto result = opened.Run(command, {});
     EXPECT_TRUE(result.ok()) << result.status().ToString();

@@ -1,4 +1,4 @@
-"""Grades the final state of a repository: python3 -I grade.py --state /work --reward-dir FOLDER
+"""Grades the final state of a repository: python3 -I -S grade.py --state /work --reward-dir FOLDER
 
 Exit codes: 0 graded (with --pytest-lines: 0 passed, 1 did not), 2 bad arguments, 3 no verdict, and
 then no reward is left. Standard library only; nothing is fetched.

@@ -10,6 +10,7 @@
 
 TASKMINT_CPP_SCRIPT(build)
 TASKMINT_CPP_SCRIPT(listing)
+TASKMINT_CPP_SCRIPT(linking)
 TASKMINT_CPP_SCRIPT(run)
 TASKMINT_CPP_SCRIPT(report)
 TASKMINT_CPP_SCRIPT(tokens)
@@ -25,6 +26,7 @@ std::string_view CppScript(std::string_view name) {
           static_cast<size_t>(taskmint_cpp_##stem##_end - taskmint_cpp_##stem##_begin)}
   TASKMINT_RETURN_CPP_SCRIPT(build);
   TASKMINT_RETURN_CPP_SCRIPT(listing);
+  TASKMINT_RETURN_CPP_SCRIPT(linking);
   TASKMINT_RETURN_CPP_SCRIPT(run);
   TASKMINT_RETURN_CPP_SCRIPT(report);
   TASKMINT_RETURN_CPP_SCRIPT(tokens);

@@ -51,8 +51,8 @@ class Deadline {
   int64_t LeftMs() const { return std::max<int64_t>(1, wall_ms_max_ - SpentMs()); }
 
  private:
-  const int64_t wall_ms_max_;
-  const std::chrono::steady_clock::time_point start_;
+  int64_t wall_ms_max_;
+  std::chrono::steady_clock::time_point start_;
 };
 
 unsigned Compilers() { return std::clamp(std::thread::hardware_concurrency(), 1U, kCompilersMax); }
@@ -60,7 +60,7 @@ unsigned Compilers() { return std::clamp(std::thread::hardware_concurrency(), 1U
 std::string Program(std::string_view name) {
   std::string program;
   if (name == "build.py") {
-    for (const char* before : {"tokens.py", "listing.py"}) {
+    for (const char* before : {"tokens.py", "listing.py", "linking.py"}) {
       program.append(CppScript(before)).append("\n\n");
     }
   }
@@ -141,7 +141,7 @@ class CppSession : public TestSession {
 
   Result<TestRunOutput> Make(const TestRun& run, std::stop_token stop) {
     timed_out_ = false;
-    const Deadline deadline(run.wall_ms_max > 0 ? run.wall_ms_max : kRunMsMaxDefault);
+    Deadline deadline(run.wall_ms_max > 0 ? run.wall_ms_max : kRunMsMaxDefault);
     TestRunOutput output;
     const auto finish = [&] {
       // A program that was stopped for want of time took what there was.
@@ -183,8 +183,8 @@ class CppSession : public TestSession {
   }
 
   // False, with what went wrong in `output`, where there is nothing to run.
-  Result<bool> Build(const TestRun& run, const Deadline& deadline, TestRunOutput& output,
-                     json& built, std::stop_token stop) {
+  Result<bool> Build(const TestRun& run, Deadline& deadline, TestRunOutput& output, json& built,
+                     std::stop_token stop) {
     json request = BuildRequest();
     request["files"] = json::array();
     for (const std::string& file : run.files) {
@@ -208,16 +208,15 @@ class CppSession : public TestSession {
     CommandResult result;
     output.built = false;
     const int64_t kills = sandbox_->MemoryKills();
-    const int64_t jobs_cpu_ms = output.cpu_ms;
     TASKMINT_ASSIGN_OR_RETURN(
         bool exited, RunStep("build.py", request, deadline.LeftMs(), output, result, stop));
     if (sandbox_->MemoryKills() > kills && Compilers() > 1) {
       // Compilers beside one another needed more memory than there is: one at a time, from the
-      // beginning, needs what it needs on every machine.
+      // beginning, needs what it needs on every machine, and all the time that a run has.
       request["jobs"] = 1;
       request["manifest"] = nullptr;
-      output.cpu_ms = jobs_cpu_ms;
-      output.log.clear();
+      output.log += "out of memory: built again, one file at a time\n";
+      deadline = Deadline(deadline.wall_ms_max());
       TASKMINT_ASSIGN_OR_RETURN(
           exited, RunStep("build.py", request, deadline.LeftMs(), output, result, stop));
     }

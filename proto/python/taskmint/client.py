@@ -42,7 +42,8 @@ class Client:
         self._channel.close()
 
     def tasks(self, where: str = "", include_rejected: bool = False) -> list:
-        """Rows of all kept tasks for which the SQLite expression `where` holds."""
+        """Rows of all kept tasks for which the SQLite expression `where` holds. Rejected
+        candidates are for callers that may see solutions."""
         rows, token = [], ""
         while True:
             page = self._tasks.List(messages.ListRequest(

@@ -69,6 +69,31 @@ TEST_F(ServerTest, ATaskNamesNothingByWhichTheFixIsLookedUp) {
   EXPECT_EQ(Open(kept->id(), &opened).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(ServerTest, RejectedCandidatesAreShownToCallersThatMaySeeSolutionsOnly) {
+  Start();
+  v1::ListRequest request;
+  request.set_include_rejected(true);
+  v1::ListResponse rows;
+  {
+    grpc::ClientContext context;
+    EXPECT_EQ(tasks_->List(&context, request, &rows).error_code(),
+              grpc::StatusCode::PERMISSION_DENIED);
+  }
+  grpc::ClientContext context;
+  Bear(context, kReveal);
+  ASSERT_TRUE(tasks_->List(&context, request, &rows).ok());
+  EXPECT_EQ(rows.tasks_size(), 4);
+  // Whether a candidate was rejected or never tried is not told either.
+  for (const v1::TaskRow& row : rows.tasks()) {
+    if (row.kept()) continue;
+    EXPECT_NE(row.reason(), "");
+    v1::GetResponse shown;
+    EXPECT_EQ(Get(row.id(), false, "", &shown).error_code(), grpc::StatusCode::NOT_FOUND);
+    v1::OpenResponse opened;
+    EXPECT_EQ(Open(row.id(), &opened).error_code(), grpc::StatusCode::NOT_FOUND);
+  }
+}
+
 TEST(PublicVerdictTest, NamesNoTestWhereTheFixItselfDoesNotPass) {
   v1::Verdict verdict;
   verdict.set_state(v1::Verdict::STATE_NO_VERDICT);

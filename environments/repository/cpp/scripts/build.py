@@ -1,8 +1,8 @@
 """Configures and builds one state of a repository, and says which tests there are.
 
-Stands behind tokens.py and listing.py. Reads a JSON object on standard input and answers with one
-on standard output. Of the repository nothing runs here but what its own CMake files run; test
-programs are only linked.
+Stands behind tokens.py, listing.py and linking.py. Reads a JSON object on standard input and
+answers with one on standard output. Of the repository nothing runs here but what its own CMake
+files run; test programs are only linked.
 """
 import copy
 import ctypes
@@ -16,7 +16,6 @@ import subprocess
 import sys
 
 PR_SET_DUMPABLE = 4
-PLACE = "/build/.taskmint"  # what is ours in the build folder
 TEST_OPTION = re.compile(r"(?:^|_)(?:BUILD_?|ENABLE_?|WITH_?)*(?:UNIT_?|ALL_?)?"
                          r"TEST(?:S|ING)?(?:_ENABLED)?$", re.IGNORECASE)
 NO_OPTION = re.compile(r"FUZZ|PERF|BENCH|COVER|VALGRIND|INSTALL|CUDA|SANITI|ONLINE|NETWORK|PACKAGE|"
@@ -24,8 +23,22 @@ NO_OPTION = re.compile(r"FUZZ|PERF|BENCH|COVER|VALGRIND|INSTALL|CUDA|SANITI|ONLI
 OPTION = re.compile(r"\b(?:cmake_dependent_)?option\s*\(\s*([A-Za-z0-9_]+)", re.IGNORECASE)
 ERROR = re.compile(r"error|FAILED|undefined reference|cannot find|not found", re.IGNORECASE)
 LOG_BYTES_MAX = 96 << 10
-# Mangled names in namespaces of the test frameworks.
-OF_FRAMEWORK = re.compile(r"_Z(?:TV|TI|TS|GV|L)?NK?(?:7testing|7doctest|5Catch|8internal)")
+# What sources of an earlier day need of today's base. GCC's headers of every year include less of
+# one another, and the size of a signal's stack, which the frameworks that repositories bring along
+# take for a constant, is none since glibc 2.34.
+STANDARD_HEADER = """#include <algorithm>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#if __cplusplus >= 201103L
+#include <array>
+#include <cstdint>
+#endif
+"""
+OF_FRAMEWORKS = "-DCATCH_CONFIG_NO_POSIX_SIGNALS -DDOCTEST_CONFIG_NO_POSIX_SIGNALS"
 
 
 def tests_options(work):
@@ -54,7 +67,7 @@ def bundled_sources():
     return found
 
 
-class Build(TestListing):
+class Build(TestListing, ProgramLinking):
     """One configuration of the sources, kept between the runs of a session."""
 
     def __init__(self, request):
@@ -106,9 +119,13 @@ class Build(TestListing):
         query = self.build + "/.cmake/api/v1/query"
         os.makedirs(query, exist_ok=True)
         open(query + "/codemodel-v2", "w").close()
+        standard = PLACE + "/standard.h"
+        with open(standard, "w") as file:
+            file.write(STANDARD_HEADER)
         arguments = ["cmake", "-S", self.work, "-B", self.build, "-G", "Ninja",
                      "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS_DEBUG=-O0",
-                     "-DCMAKE_CXX_FLAGS_DEBUG=-O0", "-DBUILD_TESTING=ON",
+                     "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -include %s %s" % (standard, OF_FRAMEWORKS),
+                     "-DBUILD_TESTING=ON",
                      "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DFETCHCONTENT_FULLY_DISCONNECTED=ON",
                      "-DFETCHCONTENT_TRY_FIND_PACKAGE_MODE=ALWAYS",
                      "-DCMAKE_POLICY_VERSION_MINIMUM=3.5", "-DCMAKE_COMPILE_WARNING_AS_ERROR=OFF",
@@ -217,82 +234,6 @@ class Build(TestListing):
             else:
                 del self.left_out[name]
         return [name for name in names if name not in self.left_out]
-
-    def objects_of(self, target):
-        """Commands that make the objects of a target, as CMake writes them."""
-        part = "/%s.dir/" % target["name"]
-        return [one for one in self.commands if part in "/" + one["output"]]
-
-    def link_words(self, program):
-        """The words of the command that links a program, whose objects may be absent."""
-        relative = os.path.relpath(program, self.build)
-        code, text = self.run(["ninja", "-t", "commands", "-s", relative], self.build, True)
-        if code:
-            return None
-        for part in text.replace("\n", " ").split(" && "):
-            words = shlex.split(part)
-            if "-o" in words and words[words.index("-o") + 1] == relative:
-                return words
-        return None
-
-    def link(self, target, added, output, own_main=False):
-        """Links a program from those of its objects that there are, and others. What is defined
-        twice is an error here as it is to the repository."""
-        program = target["artifacts"][0]
-        words = self.link_words(program)
-        if words is None:
-            return False
-        left_out = self.left_out.get(target["name"], ())
-        kept = [word for word in words if not word.endswith(".o") or
-                (word not in left_out and os.path.exists(os.path.join(self.build, word)))]
-        kept[kept.index("-o") + 1] = output
-        first = next((at for at, word in enumerate(kept) if word.endswith(".o")), kept.index("-o"))
-        kept[first:first] = self.without_repeats(added, [os.path.join(self.build, word)
-                                                         for word in kept if word.endswith(".o")])
-        if own_main:
-            kept = [self.with_weak_main(word) if word.endswith(".o") and word not in added else word
-                    for word in kept]
-        if os.path.exists(output):
-            os.unlink(output)
-        code, text = self.run(kept, self.build, True)
-        return code == 0
-
-    def with_weak_main(self, word):
-        """A copy of an object whose main gives way to another; itself where it has none."""
-        path = os.path.join(self.build, word)
-        if "main" not in self.symbols_of([path]):
-            return word
-        weak = "%s/%s.o" % (PLACE, hashlib.sha256(word.encode()).hexdigest()[:16])
-        self.run(["objcopy", "--weaken-symbol=main", path, weak], "/", True)
-        return weak
-
-    def symbols_of(self, objects):
-        """Those that may be defined once only."""
-        _, text = self.run(["nm", "-P", "--defined-only", "--extern-only"] + objects, "/", True)
-        lines = [line.split() for line in text.splitlines()]
-        return {words[0] for words in lines if len(words) > 1 and words[1] in "TDBRSG"}
-
-    def without_repeats(self, added, objects):
-        """The same objects, without what they repeat of others because they have a test file's
-        beginning. What a header of the repository's own defines stays: that is its error."""
-        for made in added if objects else []:
-            repeated = sorted(self.symbols_of([made]) & self.symbols_of(objects))
-            if not repeated:
-                continue
-            self.run(["objcopy"] + ["--weaken-symbol=" + name for name in
-                                    self.of_test_files(made, repeated)] + [made], "/", True)
-        return added
-
-    def of_test_files(self, made, names):
-        """Of the names those that a framework, a test file or the base defines."""
-        _, text = self.run(["nm", "-P", "-l", "--defined-only", "--extern-only", made], "/", True)
-        found = {}
-        for line in text.splitlines():
-            words, _, place = line.partition("\t")
-            found[words.split(" ")[0]] = place.rpartition(":")[0]
-        return [name for name in names if name == "main" or OF_FRAMEWORK.match(name) or
-                not found.get(name, "").startswith(self.work + "/") or
-                TEST_SOURCE.search(found[name][len(self.work) + 1:])]
 
     def mend_programs(self, tests):
         """Programs of which some objects could not be compiled, from the others."""
