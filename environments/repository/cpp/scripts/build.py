@@ -21,7 +21,7 @@ TEST_OPTION = re.compile(r"(?:^|_)(?:BUILD_?|ENABLE_?|WITH_?)*(?:UNIT_?|ALL_?)?"
 NO_OPTION = re.compile(r"FUZZ|PERF|BENCH|COVER|VALGRIND|INSTALL|CUDA|SANITI|ONLINE|NETWORK|PACKAGE|"
                        r"DOWNLOAD|EXAMPLE|LOCALE|MODULE|WINDOWS|MSVC", re.IGNORECASE)
 OPTION = re.compile(r"\b(?:cmake_dependent_)?option\s*\(\s*([A-Za-z0-9_]+)", re.IGNORECASE)
-ERROR = re.compile(r"error|FAILED|undefined reference|cannot find|not found", re.IGNORECASE)
+ERROR = re.compile(r"\b[Ee]rror\b|^FAILED|undefined reference|cannot find|not found", re.MULTILINE)
 LOG_BYTES_MAX = 96 << 10
 # What sources of an earlier day need of today's base. GCC's headers of every year include less of
 # one another, and the size of a signal's stack, which the frameworks that repositories bring along
@@ -366,7 +366,7 @@ class Build(TestListing, ProgramLinking):
         log = "\n".join(self.log)
         if len(log) <= LOG_BYTES_MAX:
             return log
-        lines = [line for line in log.splitlines() if ERROR.search(line)][:60]
+        lines = [line for line in log.splitlines() if ERROR.search(line) and ": note:" not in line]
         return "\n".join(lines)[:LOG_BYTES_MAX // 2] + "\n...\n" + log[-LOG_BYTES_MAX // 2:]
 
 
