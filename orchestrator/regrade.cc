@@ -264,7 +264,9 @@ Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id) {
 
 Result<v1::Candidate> FindServed(datasets::Store& store, const std::string& id) {
   auto kept = FindKept(store, id);
-  if (kept.status().code() == Code::kFailedPrecondition) return NoTask(id);
+  const Code code = kept.status().code();
+  // Of several ids none is named: some may be candidates'.
+  if (code == Code::kFailedPrecondition || code == Code::kInvalidArgument) return NoTask(id);
   return kept;
 }
 

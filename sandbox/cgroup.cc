@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -256,11 +257,16 @@ uint64_t Cgroup::MemoryKills() const {
       "oom_kill ");
 }
 
+bool KillLedger::HasForeignKill(uint64_t kills, uint64_t hits) {
+  const uint64_t killed = kills - std::exchange(kills_, kills);
+  if (killed == 0) spent_hits_ = std::max(spent_hits_, last_hits_);
+  last_hits_ = hits;
+  const uint64_t own = std::min(killed, hits - spent_hits_);
+  spent_hits_ += own;
+  return own < killed;
+}
+
 bool Cgroup::WasFull() {
-  if (kind_ == CgroupHome::Kind::kV2) {
-    const uint64_t hits = CountIn(memory_folder_ + "/memory.events", "oom ");
-    return std::exchange(seen_hits_, hits) != hits;
-  }
   // The high-water mark: not every kernel counts failures of a group that it then kills in.
   const uint64_t most = CountIn(memory_folder_ + "/memory.max_usage_in_bytes", "");
   const uint64_t limit = CountIn(memory_folder_ + "/memory.limit_in_bytes", "");
@@ -270,11 +276,12 @@ bool Cgroup::WasFull() {
 
 bool Cgroup::HostRanOutOfMemory() {
   if (memory_folder_.empty()) return false;
-  const uint64_t kills = MemoryKills();
-  const bool killed = std::exchange(seen_kills_, kills) < kills;
-  // The kernel counts a hit a moment before the kill: until then it is not yet told.
-  if (!killed && kind_ == CgroupHome::Kind::kV2) return false;
-  return !WasFull() && killed;
+  const uint64_t kills = MemoryKills();  // before the hits, which are counted first
+  if (kind_ == CgroupHome::Kind::kV2) {
+    return ledger_.HasForeignKill(kills, CountIn(memory_folder_ + "/memory.events", "oom "));
+  }
+  const bool full = WasFull();
+  return std::exchange(seen_kills_, kills) < kills && !full;
 }
 
 }  // namespace taskmint::sandbox

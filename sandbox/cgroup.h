@@ -27,6 +27,21 @@ struct CgroupHome {
 CgroupHome FindCgroupHome();
 
 // One sandbox's groups. Not thread-safe. Destroying it removes them, once what was inside is dead.
+// Tells the kills that a group's own limit asked for from others, by the counts that cgroup v2
+// keeps of both. The kernel counts a hit before it kills, and several hits where several threads
+// stood before one limit.
+class KillLedger {
+ public:
+  // Given both counts so far, whether something else has killed since the last call. A hit answers
+  // for one kill, by the call after the one that saw it.
+  bool HasForeignKill(uint64_t kills, uint64_t hits);
+
+ private:
+  uint64_t kills_ = 0;
+  uint64_t spent_hits_ = 0;
+  uint64_t last_hits_ = 0;
+};
+
 class Cgroup {
  public:
   // ABORTED (sandbox) when the group cannot be made.
@@ -48,11 +63,11 @@ class Cgroup {
 
  private:
   Cgroup() = default;
-  // Whether the group's own limit stood in the way since the last call.
+  // cgroup v1: whether the group's own limit stood in the way since the last call.
   bool WasFull();
 
+  KillLedger ledger_;
   uint64_t seen_kills_ = 0;
-  uint64_t seen_hits_ = 0;
   std::vector<std::string> folders_;
   std::string memory_folder_;
   CgroupHome::Kind kind_ = CgroupHome::Kind::kNone;

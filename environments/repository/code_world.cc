@@ -315,10 +315,8 @@ Result<ToolOutcome> CodeWorld::Bash(const std::string& text, int64_t timeout_s,
   if (!outcome.observation.empty() && !outcome.observation.ends_with('\n')) {
     outcome.observation += "\n";
   }
-  std::string memory = std::to_string(memory_bytes_max_ >> 20) + " MiB is all there is";
-  if (result->ending == Ending::kMemory && sandbox_->HostRanOutOfMemory()) {
-    memory = "which is the machine's doing, not the command's";
-  }
+  // Where it was the machine that ran out, the call ends without an outcome.
+  const std::string memory = std::to_string(memory_bytes_max_ >> 20) + " MiB is all there is";
   outcome.observation += "[" + EndingText(*result, timeout_s, memory) + "]\n";
   outcome.failed = result->ending != Ending::kExited || result->exit_code != 0;
   outcome.cut = result->output_cut_bytes > 0 || result->ending == Ending::kOutput;

@@ -286,6 +286,72 @@ TEST_F(CppSessionTest, WhatARepositoryLinksIsLinkedWithSentinels) {
   EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
 }
 
+// Where files are left out, what a header defines twice over is seen by linking the whole program.
+TEST_F(CppSessionTest, OfAProgramOfWhichFilesAreLeftOutTheWholeDecides) {
+  auto files = BoundsLibrary(kRightClamp);
+  files["src/clamp.cpp"].replace(0, files["src/clamp.cpp"].find('\n'),
+                                 "int clamp(int value, int low, int high);");
+  files["include/bounds/clamp.h"] +=
+      "#include <vector>\n#line 1 \"/usr/include/other.h\"\n"
+      "int Doubled(int value) { return 2 * value; }\nstd::vector<int> table{1, 2, 3};\n";
+  files["tests/main.cpp"] = "#define CATCH_CONFIG_MAIN\n#include \"catch.hpp\"\n";
+  files["tests/one.cpp"] =
+      "#include \"catch.hpp\"\n#include \"bounds/clamp.h\"\nTEST_CASE(\"one\") { "
+      "CHECK(Doubled(table[0]) == 2); }\n";
+  files["tests/two.cpp"] = "#include \"catch.hpp\"\nTEST_CASE(\"two\") { CHECK(true); }\n";
+  files["CMakeLists.txt"] +=
+      "add_executable(many tests/main.cpp tests/one.cpp tests/two.cpp)\n"
+      "target_link_libraries(many bounds)\nadd_test(NAME many COMMAND many)\n";
+  const FileTree tree = TreeOf(files);
+  TestRun run;
+  run.files = {"tests/one.cpp"};
+  Statuses expected = {{"many/one", "passed"}, {"many/two", "passed"}};
+  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 5)) {
+    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
+    expected.insert(file.expected.begin(), file.expected.end());
+  }
+  EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
+  files["tests/two.cpp"] = "#include \"bounds/clamp.h\"\n" + files["tests/two.cpp"];
+  for (const auto& [id, status] : StatusesOf(RunIn(*Open(TreeOf(files)), run))) {
+    EXPECT_NE(status, "passed") << id;
+  }
+}
+
+// A program that is run when it has been linked is the state's own code: it sees no sentinel, and
+// what it changes of the build costs the state its tests.
+TEST_F(CppSessionTest, NothingThatABuildRunsComesNearASentinel) {
+  auto files = BoundsLibrary(kRightClamp);
+  files["CMakeLists.txt"] +=
+      "add_custom_command(TARGET clamp_test POST_BUILD COMMAND clamp_test)\n";
+  const FileTree honest = TreeOf(files);
+  TestRun run;
+  run.files = {"tests/clamp_test.cpp"};
+  Statuses expected = {{"clamp/Clamp: low", "passed"},
+                       {"clamp/Clamp: high", "passed"},
+                       {"clamp/Clamp: within", "passed"}};
+  std::vector<std::string> sentinels;
+  for (const SentinelFile& file : cpp_.DrawSentinels(honest, run.files, 5)) {
+    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
+    for (const auto& [id, status] : file.expected) {
+      sentinels.push_back(id);
+      expected[id] = status;
+    }
+  }
+  ASSERT_FALSE(sentinels.empty());
+  EXPECT_EQ(StatusesOf(RunIn(*Open(honest), run)), expected);
+  files["src/clamp.cpp"] +=
+      "#include <stdio.h>\nstruct Early { Early() { if (FILE* file = "
+      "fopen(\"/build/compile_commands.json\", \"a\")) { fputs(\" \", file); fclose(file); } } } "
+      "early;\n";
+  const auto session = Open(TreeOf(files));
+  for (int again = 0; again < 2; ++again) {
+    const TestRunOutput output = RunIn(*session, run);
+    EXPECT_THAT(output.log, HasSubstr("the build changed how it is built"));
+    const Statuses seen = StatusesOf(output);
+    for (const std::string& id : sentinels) EXPECT_EQ(seen.count(id), 0U) << id;
+  }
+}
+
 // Frameworks that repositories brought along before glibc 2.34 and GCC 13.
 TEST_F(CppSessionTest, SourcesOfAnEarlierDayAreCompiled) {
   auto files = BoundsLibrary("  static_assert(sizeof(uint8_t) == 1);\n" + std::string(kRightClamp));

@@ -59,6 +59,22 @@ int Fill(const Cgroup& group) {
   return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+TEST(KillLedgerTest, AHitAnswersForOneKillAndNotForever) {
+  KillLedger ledger;
+  EXPECT_FALSE(ledger.HasForeignKill(0, 0));
+  EXPECT_TRUE(ledger.HasForeignKill(1, 0)) << "nothing of the group's asked for it";
+  EXPECT_FALSE(ledger.HasForeignKill(1, 0)) << "told once";
+  EXPECT_FALSE(ledger.HasForeignKill(1, 1)) << "counted, not yet killed";
+  EXPECT_FALSE(ledger.HasForeignKill(2, 1));
+  EXPECT_FALSE(ledger.HasForeignKill(3, 3)) << "the second kill is yet to come";
+  EXPECT_FALSE(ledger.HasForeignKill(4, 3));
+  EXPECT_TRUE(ledger.HasForeignKill(6, 4)) << "one of two is not the group's";
+  // Two threads before one limit, of which one was killed.
+  EXPECT_FALSE(ledger.HasForeignKill(7, 6));
+  EXPECT_FALSE(ledger.HasForeignKill(7, 6));
+  EXPECT_TRUE(ledger.HasForeignKill(8, 6));
+}
+
 TEST(CgroupTest, TheMachinesWantOfMemoryIsNotTheGroups) {
   const CgroupHome home = FindCgroupHome();
   if (home.kind == CgroupHome::Kind::kNone) {  // no group, no kills to tell apart

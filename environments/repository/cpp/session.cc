@@ -60,9 +60,12 @@ unsigned Compilers() { return std::clamp(std::thread::hardware_concurrency(), 1U
 std::string Program(std::string_view name) {
   std::string program;
   if (name == "build.py") {
-    for (const char* before : {"tokens.py", "listing.py", "linking.py"}) {
+    for (const char* before :
+         {"tokens.py", "listing.py", "linking.py", "processes.py", "sentinels.py"}) {
       program.append(CppScript(before)).append("\n\n");
     }
+  } else if (name == "run.py") {
+    program.append(CppScript("processes.py")).append("\n\n");
   }
   return program.append(CppScript(name));
 }
@@ -216,6 +219,8 @@ class CppSession : public TestSession {
       request["jobs"] = 1;
       request["manifest"] = nullptr;
       output.log += "out of memory: built again, one file at a time\n";
+      TASKMINT_RETURN_IF_ERROR(Restore());  // a sentinel that was being compiled
+      if (overfull_) return false;
       deadline = Deadline(deadline.wall_ms_max());
       TASKMINT_ASSIGN_OR_RETURN(
           exited, RunStep("build.py", request, deadline.LeftMs(), output, result, stop));

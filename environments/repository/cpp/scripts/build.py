@@ -1,8 +1,8 @@
 """Configures and builds one state of a repository, and says which tests there are.
 
-Stands behind tokens.py, listing.py and linking.py. Reads a JSON object on standard input and
-answers with one on standard output. Of the repository nothing runs here but what its own CMake
-files run; test programs are only linked.
+Stands behind tokens.py, listing.py, linking.py, processes.py and sentinels.py. Reads a JSON object
+on standard input and answers with one on standard output. Of the repository nothing runs here but
+what its own CMake files run; test programs are only linked.
 """
 import copy
 import ctypes
@@ -67,7 +67,7 @@ def bundled_sources():
     return found
 
 
-class Build(TestListing, ProgramLinking):
+class Build(TestListing, ProgramLinking, SentinelBuilding):
     """One configuration of the sources, kept between the runs of a session."""
 
     def __init__(self, request):
@@ -79,7 +79,10 @@ class Build(TestListing, ProgramLinking):
         self.carriers = []  # programs that are to be made anew by the next build
         self.environment = dict(os.environ)
         self.listing = None  # all tests
+        self.steering = {}  # path -> digest of what says how things are built
+        self.touched = False
         self.place_launcher()
+        self.read_models()
 
     def say(self, text):
         self.log.append(text)
@@ -89,11 +92,10 @@ class Build(TestListing, ProgramLinking):
         os.makedirs(PLACE, exist_ok=True)
         cache = self.request["ccache"]
         self.launcher = PLACE + "/launch"
-        line = 'exec %s"$@" -w\n' % ("/usr/bin/ccache " if cache else "")
-        if not os.path.exists(self.launcher):
-            with open(self.launcher, "w") as file:
-                file.write("#!/bin/sh\n" + line)
-            os.chmod(self.launcher, 0o755)
+        self.place(self.launcher, '#!/bin/sh\nexec %s"$@" -w\n' %
+                   ("/usr/bin/ccache " if cache else ""))
+        os.chmod(self.launcher, 0o755)
+        self.place(PLACE + "/standard.h", STANDARD_HEADER)
         if cache:
             self.environment.update({
                 "CCACHE_DIR": self.request["ccache_folder"], "CCACHE_NOSTATS": "1",
@@ -102,6 +104,24 @@ class Build(TestListing, ProgramLinking):
                 "CCACHE_COMPILERCHECK": "content", "CCACHE_MAXSIZE": "400M",
                 "CCACHE_SLOPPINESS": "include_file_mtime,include_file_ctime",
                 "CCACHE_TEMPDIR": PLACE + "/ccache.tmp"})
+
+    @staticmethod
+    def place(path, text):
+        """Leaves a file alone that is as it should be: what is built from it is, too."""
+        try:
+            with open(path) as file:
+                if file.read() == text:
+                    return
+        except (OSError, UnicodeDecodeError):
+            pass
+        with open(path, "w") as file:
+            file.write(text)
+
+    @staticmethod
+    def remove(paths):
+        for path in paths:
+            if os.path.lexists(path):
+                os.unlink(path)
 
     def run(self, argv, folder, quiet=False):
         done = subprocess.run(argv, cwd=folder, env=self.environment, stdin=subprocess.DEVNULL,
@@ -119,12 +139,10 @@ class Build(TestListing, ProgramLinking):
         query = self.build + "/.cmake/api/v1/query"
         os.makedirs(query, exist_ok=True)
         open(query + "/codemodel-v2", "w").close()
-        standard = PLACE + "/standard.h"
-        with open(standard, "w") as file:
-            file.write(STANDARD_HEADER)
         arguments = ["cmake", "-S", self.work, "-B", self.build, "-G", "Ninja",
                      "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS_DEBUG=-O0",
-                     "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -include %s %s" % (standard, OF_FRAMEWORKS),
+                     "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -include %s/standard.h %s" %
+                     (PLACE, OF_FRAMEWORKS),
                      "-DBUILD_TESTING=ON",
                      "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DFETCHCONTENT_FULLY_DISCONNECTED=ON",
                      "-DFETCHCONTENT_TRY_FIND_PACKAGE_MODE=ALWAYS",
@@ -139,6 +157,7 @@ class Build(TestListing, ProgramLinking):
 
     def read_model(self):
         """name -> target, of the build as CMake describes it."""
+        self.steering = self.digests_of_steering()
         reply = self.build + "/.cmake/api/v1/reply"
         self.targets, by_id = {}, {}
         for name in sorted(os.listdir(reply)):
@@ -163,6 +182,22 @@ class Build(TestListing, ProgramLinking):
             if "output" not in one:  # older CMake
                 words = shlex.split(one["command"])
                 one["output"] = words[words.index("-o") + 1] if "-o" in words[:-1] else ""
+
+    def digests_of_steering(self):
+        paths = [self.launcher, PLACE + "/standard.h"]
+        for name in ("build.ninja", "CMakeFiles/rules.ninja", "compile_commands.json"):
+            paths.append(os.path.join(self.build, name))
+        return {path: digest_of(path) for path in paths if os.path.isfile(path)}
+
+    def is_untouched(self):
+        """Whether what the build ran has left alone how things are built; ends what it left
+        running."""
+        kill_others()
+        if not self.steering or self.steering == self.digests_of_steering():
+            return True
+        self.say("the build changed how it is built: nothing of it is believed")
+        self.touched = True
+        return False
 
     def sources_of(self, target):
         seen, todo, sources = set(), [target], set()
@@ -245,99 +280,6 @@ class Build(TestListing, ProgramLinking):
             if broken and not os.path.exists(program):
                 self.link(target, [], program)
 
-    # --- sentinels
-
-    def place_sentinels(self, tests):
-        """Builds the verifier's own tests: into the program of the tests that they stand beside, or
-        as a program of their own where that has no framework."""
-        carriers, plain = {}, []
-        for number, sentinel in enumerate(self.request["sentinels"]):
-            target, model = self.model_of(sentinel["models"], tests)
-            if target is None and sentinel["form"] != "plain":
-                continue
-            made = self.compile_sentinel(number, sentinel, target, model)
-            if made is None:
-                continue
-            if sentinel["form"] == "plain":
-                # Where the tests' own programs are, under a name like theirs.
-                folder = os.path.dirname(target["artifacts"][0]) if target else self.build
-                output = os.path.join(folder, sentinel["class"])
-                sentinel["built"] = self.link_plain(sentinel, target, made, output)
-                if sentinel["built"]:
-                    plain.append(self.plain_test(sentinel, output))
-                self.carriers.append(output)
-            else:
-                carriers.setdefault(target["name"], []).append((sentinel, made))
-        for name, parts in carriers.items():
-            target = self.targets[name]
-            done = self.link(target, [made for _, made in parts], target["artifacts"][0])
-            for sentinel, _ in parts:
-                sentinel["built"] = done
-            for test in [test for test in tests if test["target"] == name][:1]:
-                for sentinel, _ in parts:
-                    test.setdefault("sentinels", {}).update(
-                        {case: sentinel["class"] for case in sentinel["cases"]})
-            self.carriers.append(target["artifacts"][0])
-        return plain
-
-    def model_of(self, models, tests):
-        """The first of some test files that is part of a program, with that program's target."""
-        for model in models:
-            path = os.path.join(self.work, model)
-            for test in tests:
-                target = self.targets.get(test["target"])
-                if target is not None and path in self.sources_of(target) and \
-                        any(one["file"] == path for one in self.commands):
-                    return target, path
-        return None, None
-
-    def text_of(self, sentinel, model):
-        """With what the model has before its tests, so that it meets what they meet."""
-        if model is None:
-            return sentinel["text"]
-        with open(model, errors="replace", newline="") as file:
-            text = file.read()
-        if sentinel["form"] == "plain":
-            return includes_of(text) + sentinel["text"]
-        begin, end = before_tests(text)
-        return begin + sentinel["text"] + end
-
-    def compile_sentinel(self, number, sentinel, target, model):
-        made = "%s/%d.o" % (PLACE, number)
-        if target is None:
-            place, folder = os.path.join(self.work, sentinel["path"]), self.build
-            language = ["gcc", "-x", "c"] if place.endswith(".c") else ["g++", "-x", "c++"]
-            words = language + ["-c", place, "-o", made]
-        else:
-            # Beside its model: what that includes is found from there.
-            place = os.path.join(os.path.dirname(model), os.path.basename(sentinel["path"]))
-            entries = [one for one in self.commands if one["file"] == model]
-            part = "/%s.dir/" % target["name"]
-            entry = next((one for one in entries if part in "/" + one["output"]),
-                         entries[0])
-            words = [place if word == model else word for word in shlex.split(entry["command"])]
-            words[words.index("-o") + 1] = made
-            folder = entry["directory"]
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        with open(place, "w", newline="") as file:
-            file.write(self.text_of(sentinel, model))
-        try:
-            code, _ = self.run(words + ["-w", "-g1"], folder, True)
-        finally:
-            os.unlink(place)
-        return made if code == 0 else None
-
-    def link_plain(self, sentinel, target, made, output):
-        if target is not None:
-            return self.link(target, [made], output, own_main=True)
-        linker = "gcc" if sentinel["path"].endswith(".c") else "g++"
-        return self.run([linker, made, "-o", output], self.build, True)[0] == 0
-
-    def plain_test(self, sentinel, output):
-        return {"name": sentinel["class"], "argv": [output], "folder": self.build, "variables": [],
-                "will_fail": False, "pass": [], "fail": [], "skip": None, "target": None,
-                "plain": True}
-
     # --- the whole
 
     def go(self):
@@ -358,7 +300,6 @@ class Build(TestListing, ProgramLinking):
         self.compile(tests)
         if self.request["only_shared"]:
             return []
-        self.read_model()  # a build may have configured anew
         self.mend_programs(tests)
         return tests + self.place_sentinels(tests)
 
@@ -432,7 +373,8 @@ def main():
     unbuilt = [one["path"] for one in request["sentinels"] if not one.get("built")]
     json.dump({"tests": tests, "log": build.text(), "unbuilt": build.unbuilt[:20],
                "sentinels_unbuilt": unbuilt,
-               "manifest": {"files": manifest(build.carriers), "tests": build.listing}},
+               "manifest": None if build.touched else
+               {"files": manifest(build.carriers), "tests": build.listing}},
               sys.stdout)
 
 

@@ -1,7 +1,7 @@
 """Runs the test programs that build.py named, one after the other, and says how each ended.
 
 Code under test runs here, in children: none has this program's standard output, and all are gone
-before the reports are read.
+before the reports are read. Stands behind processes.py.
 """
 import ctypes
 import hashlib
@@ -10,7 +10,6 @@ import mmap
 import os
 import random
 import resource
-import signal
 import subprocess
 import sys
 import time
@@ -44,23 +43,6 @@ def arguments_of(framework, report, seed):
                 "--rng-seed", number]
     return ["-r=xml", "-o=" + report, "--order-by=" + ("file" if seed is None else "rand"),
             "--rand-seed=" + number]
-
-
-def kill_others():
-    """Everything but this program and the sandbox's own."""
-    if os.getppid() != 1:
-        return
-    for _ in range(200):
-        try:
-            os.kill(-1, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            pass
-        time.sleep(0.002)
 
 
 class Run:

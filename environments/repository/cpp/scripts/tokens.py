@@ -84,6 +84,28 @@ def before_tests(text):
     return "", ""
 
 
+def defined_names(text):
+    """Names that a text looks to define: of functions, and of variables behind a type."""
+    tokens, names = tokens_of(text), set()
+    for place, token in enumerate(tokens[:-1]):
+        following = tokens[place + 1].text
+        if token.kind != "name":
+            continue
+        before = tokens[place - 1] if place else token
+        if following == "(":
+            end = closing(tokens, place + 1)
+            while end is not None and end + 1 < len(tokens) and tokens[end + 1].kind == "name":
+                end += 1  # const, noexcept, override
+            if end is not None and end + 1 < len(tokens) and tokens[end + 1].text == "{":
+                names.add(token.text)
+        if following in ("=", ";", "{", "[", "(", ",") and before is not token and \
+                (before.text in (">", "*", "&") or before.kind == "name") and \
+                before.text not in ("return", "else", "case", "new", "throw", "goto", "using",
+                                    "operator", "struct", "class", "union", "enum", "namespace"):
+            names.add(token.text)
+    return names
+
+
 def includes_of(text):
     """The lines that include something whatever is defined."""
     lines, depth = [], 0
