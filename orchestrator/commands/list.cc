@@ -63,7 +63,10 @@ int RunList(const ListOptions& options) {
   }
   table.Print();
   const int64_t rejected = static_cast<int64_t>(rows->size()) - kept;
-  PrintOut(std::to_string(kept) + " kept, " + std::to_string(rejected) + " rejected\n");
+  // A server shows them to some callers only.
+  const bool unseen = rejected == 0 && !options.server.address.empty();
+  PrintOut(std::to_string(kept) + " kept" +
+           (unseen ? "" : ", " + std::to_string(rejected) + " rejected") + "\n");
   return kExitDone;
 }
 
@@ -72,7 +75,8 @@ int RunList(const ListOptions& options) {
 void AddList(Command root) {
   static ListOptions options;
   Command list = root.Add("list", "List the candidates that were decided, kept tasks first");
-  list.Flag("--rejected", options.rejected, "Only the rejected ones, with why")
+  list.Flag("--rejected", options.rejected,
+            "Only the rejected ones, with why; on a server with the token that shows solutions")
       .Text("--where", options.where, "EXPR",
             "SQLite expression over id, category, language, source, commit_sha, kept, reason, "
             "prompt, licence, fail_to_pass, error_to_pass, pass_to_pass, mutation_score, "

@@ -166,7 +166,10 @@ class ClientTest(unittest.TestCase):
 
     def test_commands_work_on_the_server(self):
         rows = json.loads(self.command("list", "--json"))
-        self.assertEqual([row["kept"] for row in rows], [True, True, False, False])
+        self.assertEqual([row["kept"] for row in rows], [True, True])
+        self.command("list", "--rejected", code=1)
+        revealed = json.loads(self.command("list", "--json", token=True))
+        self.assertEqual([row["kept"] for row in revealed], [True, True, False, False])
         self.assertEqual({row["commit"] for row in rows}, {""}, "the fix can be looked up by it")
         shown = json.loads(self.command("show", rows[0]["id"], "--json"))
         self.assertEqual(shown["patch"], "")

@@ -23,7 +23,12 @@ class CountingHost : public SandboxHost {
 };
 
 void Await(const SpareSandboxes& spares, size_t count) {
-  while (spares.spares() != count) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (spares.spares() != count) {
+    // A spare that could not be opened is not tried again before somebody asks.
+    ASSERT_LT(std::chrono::steady_clock::now(), end) << spares.spares() << " of " << count;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 TEST(SpareSandboxesTest, AKindThatIsAskedForAgainHasSparesAndEachIsFresh) {
