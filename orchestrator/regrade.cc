@@ -264,9 +264,11 @@ Result<v1::Candidate> FindKept(datasets::Store& store, const std::string& id) {
 
 Result<v1::Candidate> FindServed(datasets::Store& store, const std::string& id) {
   auto kept = FindKept(store, id);
-  const Code code = kept.status().code();
-  // Of several ids none is named: some may be candidates'.
-  if (code == Code::kFailedPrecondition || code == Code::kInvalidArgument) return NoTask(id);
+  if (kept.status().code() == Code::kFailedPrecondition) return NoTask(id);
+  if (kept.status().code() == Code::kInvalidArgument) {  // names no candidates' ids
+    return Status(Code::kInvalidArgument, Boundary::kConfig,
+                  "not the start of one task's id: give at least 6 of its digits, or all of them");
+  }
   return kept;
 }
 
