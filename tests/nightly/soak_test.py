@@ -195,6 +195,7 @@ class Load:
                 self.jobs = {job.id: job for job in client.jobs()}
                 return [JobStatus.State.Name(job.state) for job in self.jobs.values()]
             soak_host.wait_until(lambda: all(state in ended for state in states()), END_S_MAX, 2)
+            self.jobs = {job_id: client.job(job_id) for job_id in self.jobs}  # with their tasks
 
     def rest(self) -> None:
         """Nobody asks for anything any more: leases and spare sandboxes run out."""
