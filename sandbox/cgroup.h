@@ -26,10 +26,9 @@ struct CgroupHome {
 // group. Removes groups that dead processes of ours left. Cost: about 1 ms.
 CgroupHome FindCgroupHome();
 
-// One sandbox's groups. Not thread-safe. Destroying it removes them, once what was inside is dead.
 // Tells the kills that a group's own limit asked for from others, by the counts that cgroup v2
 // keeps of both. The kernel counts a hit before it kills, and several hits where several threads
-// stood before one limit.
+// stood before one limit. Not thread-safe.
 class KillLedger {
  public:
   // Given both counts so far, whether something else has killed since the last call. A hit answers
@@ -42,6 +41,7 @@ class KillLedger {
   uint64_t last_hits_ = 0;
 };
 
+// One sandbox's groups. Not thread-safe. Destroying it removes them, once what was inside is dead.
 class Cgroup {
  public:
   // ABORTED (sandbox) when the group cannot be made.

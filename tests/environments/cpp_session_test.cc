@@ -31,6 +31,18 @@ class CppSessionTest : public testing::Test {
     return std::move(*session);
   }
 
+  // Adds the sentinels of some test files to a run; what is expected of them.
+  Statuses AddSentinels(const FileTree& tree, const std::vector<std::string>& files, uint64_t seed,
+                        TestRun& run) {
+    Statuses expected;
+    for (const SentinelFile& file : cpp_.DrawSentinels(tree, files, seed)) {
+      EXPECT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
+      expected.insert(file.expected.begin(), file.expected.end());
+    }
+    EXPECT_FALSE(expected.empty());
+    return expected;
+  }
+
   static TestRunOutput RunIn(TestSession& session, const TestRun& run) {
     auto output = session.Run(run, {});
     EXPECT_TRUE(output.ok()) << output.status().ToString();
@@ -74,10 +86,7 @@ TEST_F(CppSessionTest, RunsTheProgramsOfTheNamedFilesAndTellsTheirCasesApart) {
   // The whole suite in the same session, with sentinels, which are gone afterwards.
   run.files.clear();
   Statuses expected;
-  for (const SentinelFile& file : cpp_.DrawSentinels(tree, {"tests/clamp_test.cpp"}, 7)) {
-    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
-    expected.insert(file.expected.begin(), file.expected.end());
-  }
+  expected.merge(AddSentinels(tree, {"tests/clamp_test.cpp"}, 7, run));
   Statuses seen = StatusesOf(RunIn(*session, run));
   for (const auto& [id, status] : expected) {
     EXPECT_EQ(seen[id], status) << id;
@@ -94,10 +103,7 @@ TEST_F(CppSessionTest, ProgramsWithoutAFrameworkGetSentinelsThatAreProgramsOfThe
   TestRun run;
   run.files = {"tests/plain_test.cpp"};
   Statuses expected = {{"plain", "passed"}};
-  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 3)) {
-    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
-    expected.insert(file.expected.begin(), file.expected.end());
-  }
+  expected.merge(AddSentinels(tree, run.files, 3, run));
   EXPECT_EQ(expected.size(), 4U);
   EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
 }
@@ -124,10 +130,7 @@ TEST_F(CppSessionTest, OfAProgramOfManyFilesOnlyThoseThatAreRunAreMade) {
   TestRun run;
   run.files = {"tests/one.cpp"};
   Statuses expected = {{"many/one", "passed"}};
-  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 5)) {
-    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
-    expected.insert(file.expected.begin(), file.expected.end());
-  }
+  expected.merge(AddSentinels(tree, run.files, 5, run));
   TestRunOutput output = RunIn(*session, run);
   EXPECT_TRUE(output.built) << output.log;
   EXPECT_EQ(StatusesOf(output), expected);
@@ -279,10 +282,7 @@ TEST_F(CppSessionTest, WhatARepositoryLinksIsLinkedWithSentinels) {
                        {"clamp/Clamp: high", "passed"},
                        {"clamp/Clamp: within", "passed"},
                        {"copying/reading", "passed"}};
-  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 5)) {
-    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
-    expected.insert(file.expected.begin(), file.expected.end());
-  }
+  expected.merge(AddSentinels(tree, run.files, 5, run));
   EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
 }
 
@@ -306,10 +306,7 @@ TEST_F(CppSessionTest, OfAProgramOfWhichFilesAreLeftOutTheWholeDecides) {
   TestRun run;
   run.files = {"tests/one.cpp"};
   Statuses expected = {{"many/one", "passed"}, {"many/two", "passed"}};
-  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 5)) {
-    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
-    expected.insert(file.expected.begin(), file.expected.end());
-  }
+  expected.merge(AddSentinels(tree, run.files, 5, run));
   EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
   files["tests/two.cpp"] = "#include \"bounds/clamp.h\"\n" + files["tests/two.cpp"];
   for (const auto& [id, status] : StatusesOf(RunIn(*Open(TreeOf(files)), run))) {
@@ -329,15 +326,8 @@ TEST_F(CppSessionTest, NothingThatABuildRunsComesNearASentinel) {
   Statuses expected = {{"clamp/Clamp: low", "passed"},
                        {"clamp/Clamp: high", "passed"},
                        {"clamp/Clamp: within", "passed"}};
-  std::vector<std::string> sentinels;
-  for (const SentinelFile& file : cpp_.DrawSentinels(honest, run.files, 5)) {
-    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
-    for (const auto& [id, status] : file.expected) {
-      sentinels.push_back(id);
-      expected[id] = status;
-    }
-  }
-  ASSERT_FALSE(sentinels.empty());
+  const Statuses sentinels = AddSentinels(honest, run.files, 5, run);
+  expected.insert(sentinels.begin(), sentinels.end());
   EXPECT_EQ(StatusesOf(RunIn(*Open(honest), run)), expected);
   files["src/clamp.cpp"] +=
       "#include <stdio.h>\nstruct Early { Early() { if (FILE* file = "
@@ -348,7 +338,7 @@ TEST_F(CppSessionTest, NothingThatABuildRunsComesNearASentinel) {
     const TestRunOutput output = RunIn(*session, run);
     EXPECT_THAT(output.log, HasSubstr("the build changed how it is built"));
     const Statuses seen = StatusesOf(output);
-    for (const std::string& id : sentinels) EXPECT_EQ(seen.count(id), 0U) << id;
+    for (const auto& [id, status] : sentinels) EXPECT_EQ(seen.count(id), 0U) << id;
   }
 }
 
@@ -443,10 +433,7 @@ TEST_F(CppSessionTest, ARealFrameworkAndAGivenCommandRun) {
   run.files = {"tests/google_test.cpp"};
   const FileTree tree = TreeOf(files);
   Statuses expected = {{"unit/Clamp.High", "passed"}};
-  for (const SentinelFile& file : cpp_.DrawSentinels(tree, run.files, 5)) {
-    ASSERT_TRUE(run.added.Set(file.path, RegularFile(file.content)).ok());
-    expected.insert(file.expected.begin(), file.expected.end());
-  }
+  expected.merge(AddSentinels(tree, run.files, 5, run));
   EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
 
   environment_.set_test_command("make check");

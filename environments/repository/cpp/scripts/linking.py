@@ -28,7 +28,7 @@ def own_name(name):
 
 
 class ProgramLinking:
-    """Of a build: self.work, self.build, self.commands, self.left_out, self.run."""
+    """Of a build: self.build, self.commands, self.left_out, self.models, self.run, self.remove."""
 
     def objects_of(self, target):
         """Commands that make the objects of a target, as CMake writes them."""
