@@ -70,6 +70,7 @@ class ProgramLinking:
         kept = [word for word in words if not word.endswith(".o") or
                 (word not in left_out and os.path.exists(os.path.join(self.build, word)))]
         made = PLACE + "/linked"
+        self.remove([made])
         kept[kept.index("-o") + 1] = made
         first = next((at for at, word in enumerate(kept) if word.endswith(".o")), kept.index("-o"))
         objects = [os.path.join(self.build, word) for word in kept if word.endswith(".o")]

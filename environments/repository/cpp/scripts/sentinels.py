@@ -106,6 +106,7 @@ class SentinelBuilding:
 
     def compile_sentinel(self, number, sentinel, target, model):
         made = "%s/%d.o" % (PLACE, number)
+        self.remove([made])  # a link that was left there would lead elsewhere
         if target is None:
             place, folder = os.path.join(self.work, sentinel["path"]), self.build
             language = ["gcc", "-x", "c"] if place.endswith(".c") else ["g++", "-x", "c++"]
