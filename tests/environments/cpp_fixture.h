@@ -50,6 +50,21 @@ inline constexpr char kSmallCatch[] =
             } while (0)
 #define REQUIRE_FALSE(...) REQUIRE(!(__VA_ARGS__))
 #ifdef CATCH_CONFIG_MAIN
+          static bool Named(const char* name, const char* filter) {
+            for (; *filter; ++filter, ++name) {
+              if (*filter == '\\') ++filter;
+              if (*filter != *name) return false;
+            }
+            return *name == 0;
+          }
+          static bool Chosen(const char* name, int argc, char** argv) {
+            for (int i = 1; i < argc; ++i) {
+              if (argv[i][0] == '-' || argv[i - 1][0] == '-') continue;
+              const bool leaves_out = argv[i][0] == '~';
+              if (Named(name, argv[i] + leaves_out) == leaves_out) return false;
+            }
+            return true;
+          }
           int main(int argc, char** argv) {
             static const char* help = "reporter to use (defaults to console)";
             FILE* file = nullptr;
@@ -59,6 +74,9 @@ inline constexpr char kSmallCatch[] =
             int failures = argc > 1000 ? help[0] : 0;
             fputs("<?xml version=\"1.0\"?>\n<Catch name=\"t\">", file);
             for (Case* one = Cases(); one; one = one->next) {
+              if (!Chosen(one->name, argc, argv)) continue;
+              fprintf(file, "<TestCase name=\"%s\">", one->name);
+              fflush(file);
               bool failed = false;
               try {
                 one->run(failed);
@@ -66,15 +84,14 @@ inline constexpr char kSmallCatch[] =
                 failed = true;
               }
               failures += failed;
-              fprintf(file, "<TestCase name=\"%s\"><OverallResult success=\"%s\"/></TestCase>\n",
-                      one->name, failed ? "false" : "true");
+              fprintf(file, "<OverallResult success=\"%s\"/></TestCase>\n", failed ? "false" : "true");
             }
             fputs("</Catch>\n", file);
             fclose(file);
             return failures;
           }
 #endif
-)cpp";
+    )cpp";
 
 // "bounds": `body` is that of clamp(), `tests` stand behind those that it always has.
 inline std::map<std::string, std::string> BoundsLibrary(const std::string& body,

@@ -200,8 +200,41 @@ TEST_F(CppSessionTest, ACrashEndsOneProgramAndAHangItsShareOfTheTime) {
   const TestRunOutput output = RunIn(*Open(TreeOf(files)), run);
   EXPECT_EQ(output.ending, Ending::kExited);
   const Statuses seen = StatusesOf(output);
-  EXPECT_THAT(seen, Contains(Pair("clamp", "error")));
+  EXPECT_THAT(seen, Contains(Pair("clamp/Clamp: high", "failed")));
   EXPECT_THAT(seen, Contains(Pair("plain", "error")));
+}
+
+constexpr char kTrapsAtNine[] =
+    "  if (value == 9) __builtin_trap();\n  return value > low ? value : low;\n";
+
+// A fix may mend a crash: without it each test must still have a verdict of its own.
+TEST_F(CppSessionTest, WhatCrashesFailsAndTakesNoOthersVerdict) {
+  const auto files =
+      BoundsLibrary(kTrapsAtNine,
+                    "TEST_CASE(\"Clamp: high, again\") { clamp(9, 1, 2); }\n"
+                    "#include <stdlib.h>\nTEST_CASE(\"Clamp: leaves\") { exit(0); }\n"
+                    "TEST_CASE(\"Clamp: last\") { CHECK(clamp(1, 1, 2) == 2); }\n");
+  const FileTree tree = TreeOf(files);
+  TestRun run;
+  run.files = {"tests/clamp_test.cpp"};
+  Statuses expected = {{"clamp/Clamp: low", "passed"},    {"clamp/Clamp: high", "failed"},
+                       {"clamp/Clamp: within", "passed"}, {"clamp/Clamp: high, again", "failed"},
+                       {"clamp/Clamp: leaves", "failed"}, {"clamp/Clamp: last", "failed"}};
+  expected.merge(AddSentinels(tree, run.files, 11, run));
+  EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
+  run.shuffle_seed = 3;
+  EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
+}
+
+// What one case leaves behind is what ends another: neither can be told to be at fault.
+TEST_F(CppSessionTest, ACaseThatCrashesOnlyBehindAnotherTakesTheProgramWithIt) {
+  const FileTree tree =
+      TreeOf(BoundsLibrary(kRightClamp,
+                           "int before;\nTEST_CASE(\"Clamp: sets\") { before = 1; }\n"
+                           "TEST_CASE(\"Clamp: needs\") { if (before) __builtin_trap(); }\n"));
+  const Statuses seen = StatusesOf(RunIn(*Open(tree), {}));
+  EXPECT_THAT(seen, Contains(Pair("clamp", "error")));
+  EXPECT_THAT(seen, Contains(Pair("clamp/Clamp: low", "error")));
 }
 
 TEST_F(CppSessionTest, AProgramThatIsOverwrittenByAnotherIsInError) {
@@ -435,6 +468,18 @@ TEST_F(CppSessionTest, ARealFrameworkAndAGivenCommandRun) {
   Statuses expected = {{"unit/Clamp.High", "passed"}};
   expected.merge(AddSentinels(tree, run.files, 5, run));
   EXPECT_EQ(StatusesOf(RunIn(*Open(tree), run)), expected);
+
+  files["src/clamp.cpp"] = BoundsLibrary(kTrapsAtNine)["src/clamp.cpp"];
+  files["tests/google_test.cpp"] +=
+      "TEST_F(Clamp, HighAgain) { clamp(9, 1, 2); }\n"
+      "TEST_F(Clamp, Low) { EXPECT_EQ(clamp(1, 2, 3), 2); }\n";
+  const FileTree crashing = TreeOf(files);
+  run.added = {};
+  expected = {{"unit/Clamp.High", "failed"},
+              {"unit/Clamp.HighAgain", "failed"},
+              {"unit/Clamp.Low", "passed"}};
+  expected.merge(AddSentinels(crashing, run.files, 5, run));
+  EXPECT_EQ(StatusesOf(RunIn(*Open(crashing), run)), expected);
 
   environment_.set_test_command("make check");
   const FileTree made = TreeOf({{"Makefile", "check:\n\tgcc -o /tmp/t t.c && /tmp/t\n"},

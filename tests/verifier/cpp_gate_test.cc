@@ -168,6 +168,47 @@ TEST_F(CppTest, ALoneTargetIsDoctoredBesideACopyThatPasses) {
   EXPECT_THAT(doctored->copies[0], testing::StartsWith("clamp/Clamp: high "));
 }
 
+// Whole suites call a function of their own for each expectation.
+TEST_F(CppTest, CallsOfWhatComparesItsArgumentAreTurned) {
+  const std::string before =
+      "static void ExpectHigh(bool& failed, int low, const int expected) {\n"
+      "  CHECK(clamp(9, low, 3) == expected);\n}\n"
+      "static void ExpectSame(bool& failed, int value) {\n  CHECK(clamp(value, 0, 99) == "
+      "value);\n}\n"
+      "static void ExpectSome(bool& failed, int value) {\n  if (value > 3) return;\n  "
+      "CHECK(clamp(2, 0, 9) == value);\n}\n"
+      "static void ExpectNear(bool& failed, int value) {\n  CHECK(clamp(2, 0, 9) <= value);\n}\n";
+  const auto test = [](const std::string& name, const std::string& body) {
+    return "TEST_CASE(\"" + name + "\") {\n  " + body + "\n}\n";
+  };
+  FileTree overlay = Bench().overlay;
+  ASSERT_TRUE(overlay
+                  .Set("tests/clamp_test.cpp",
+                       RegularFile("#define CATCH_CONFIG_MAIN\n#include \"catch.hpp\"\n"
+                                   "#include \"bounds/clamp.h\"\n" +
+                                   before + test("turned", "ExpectHigh(failed, 2, 3);") +
+                                   test("same", "ExpectSame(failed, 5);") +
+                                   test("some", "ExpectSome(failed, 2);") +
+                                   test("near", "ExpectNear(failed, 2);")))
+                  .ok());
+  for (const char* name : {"clamp/same", "clamp/some", "clamp/near"}) {
+    const auto none = cpp_.Doctor(*host_, overlay, {name}, {}, 1, {});
+    ASSERT_TRUE(none.ok()) << none.status().ToString();
+    EXPECT_THAT(none->failing, testing::IsEmpty()) << name;
+  }
+  const auto doctored = cpp_.Doctor(*host_, overlay, {"clamp/turned"}, {}, 1, {});
+  ASSERT_TRUE(doctored.ok()) << doctored.status().ToString();
+  EXPECT_THAT(doctored->failing, ElementsAre("clamp/turned"));
+  GradingBench changed = Bench();
+  changed.overlay.Overlay(overlay);
+  changed.overlay.Overlay(doctored->files);
+  Observer observer(changed, proposal_.gold_tree);
+  const Observation seen = observer.Observe({"tests/clamp_test.cpp"}, {}, 60'000, {});
+  ASSERT_EQ(seen.trust, Trust::kTrusted) << seen.reason << seen.log;
+  EXPECT_EQ(seen.tests.at("clamp/turned"), v1::TEST_STATUS_FAILED);
+  EXPECT_EQ(seen.tests.at(doctored->copies.at(0)), v1::TEST_STATUS_PASSED);
+}
+
 TEST_F(CppTest, PlainArgumentsOfMockedCallsAreTurned) {
   FileTree overlay = Bench().overlay;
   const std::string test =

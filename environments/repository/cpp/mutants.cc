@@ -56,13 +56,14 @@ json ChangedCode(const FileTree& parent, const FileTree& gold) {
   return files;
 }
 
-// The answer of a script that stands behind tokens.py; it has the field `field`.
-Result<json> Ask(sandbox::SandboxHost& sandboxes, const char* script, const json& request,
-                 const char* field, std::stop_token stop) {
+// The answer of the last of `scripts`, which stands behind the others; it has the field `field`.
+Result<json> Ask(sandbox::SandboxHost& sandboxes, const std::vector<const char*>& scripts,
+                 const json& request, const char* field, std::stop_token stop) {
+  const char* const script = scripts.back();
   TASKMINT_ASSIGN_OR_RETURN(auto opened, sandboxes.Open({}, stop));
   FileTree files;
-  const std::string text =
-      std::string(CppScript("tokens.py")) + "\n\n" + std::string(CppScript(script));
+  std::string text;
+  for (const char* const name : scripts) text.append(CppScript(name)).append("\n\n");
   TASKMINT_RETURN_IF_ERROR(files.Set(script, RegularFile(text)));
   TASKMINT_RETURN_IF_ERROR(opened->Put(files, "/tmp", 0));
   sandbox::Command command;
@@ -99,10 +100,10 @@ Result<std::vector<AlteredSolution>> MutateCpp(sandbox::SandboxHost& sandboxes,
   const json files = ChangedCode(parent_tree, gold_tree);
   std::vector<AlteredSolution> mutants;
   if (files.empty()) return mutants;
-  TASKMINT_ASSIGN_OR_RETURN(
-      const json answer,
-      Ask(sandboxes, "mutate.py", {{"files", files}, {"seed", seed}, {"mutants_max", mutants_max}},
-          "mutants", std::move(stop)));
+  TASKMINT_ASSIGN_OR_RETURN(const json answer,
+                            Ask(sandboxes, {"tokens.py", "mutate.py"},
+                                {{"files", files}, {"seed", seed}, {"mutants_max", mutants_max}},
+                                "mutants", std::move(stop)));
   for (const json& made : answer["mutants"]) {
     const std::string path = StringOr(made, "path", "");
     AlteredSolution mutant{Printable(StringOr(made, "name", "")), gold_tree};
@@ -134,7 +135,7 @@ Result<DoctoredTests> DoctorCppTests(sandbox::SandboxHost& sandboxes, const File
   if (files.empty()) return DoctoredTests();
   TASKMINT_ASSIGN_OR_RETURN(
       const json answer,
-      Ask(sandboxes, "doctor.py",
+      Ask(sandboxes, {"tokens.py", "expectations.py", "doctor.py"},
           {{"files", files}, {"targets", targets}, {"others", others}, {"draw", draw}}, "files",
           std::move(stop)));
   DoctoredTests doctored;

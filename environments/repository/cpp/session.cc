@@ -65,7 +65,9 @@ std::string Program(std::string_view name) {
       program.append(CppScript(before)).append("\n\n");
     }
   } else if (name == "run.py") {
-    program.append(CppScript("processes.py")).append("\n\n");
+    for (const char* before : {"processes.py", "crashes.py"}) {
+      program.append(CppScript(before)).append("\n\n");
+    }
   }
   return program.append(CppScript(name));
 }

@@ -1,9 +1,10 @@
 """Makes some tests of GoogleTest, Catch2 and doctest fail by an expectation of their own; of other
 tests, programs that are named like their source, by an assert() or one of Unity's.
 
-Stands behind tokens.py. Reads {"files": {path: text}, "targets", "others", "draw"}, ids of tests;
-prints {"files", "failing", "untouched", "copies"}. Only an expectation that every run of its test
-reaches is turned: a statement of the test's body or of a section, behind nothing that may leave it.
+Stands behind expectations.py. Reads {"files": {path: text}, "targets", "others", "draw"}, ids of
+tests; prints {"files", "failing", "untouched", "copies"}. Only an expectation that every run of its
+test reaches is turned: a statement of the test's body or of a section, behind nothing that may
+leave it.
 """
 import json
 import random
@@ -16,10 +17,6 @@ SECTIONS = {"SECTION", "SUBCASE", "GIVEN", "WHEN", "THEN", "AND_GIVEN", "AND_WHE
 LEAVES = {"return", "break", "continue", "throw", "goto", "GTEST_SKIP", "SKIP", "FAIL", "SUCCEED"}
 LEAVE_FROM_WITHIN = {"return", "throw", "goto", "GTEST_SKIP", "SKIP"}  # of a block in the body
 DECLARED = {"struct", "class", "union", "enum", "namespace"}
-COMPARISONS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
-# Not 0, which may be a pointer.
-LITERAL = re.compile(r"^(?:0[xX][0-9a-fA-F]{1,8}|[1-9][0-9]{0,8})(?=[uUlL]*$)")
-TRUTHS = {"true": "false", "false": "true"}
 TURNED_OTHERS_MAX = 3
 
 
@@ -41,10 +38,10 @@ class Case:
         self.bodies, self.name_span, self.renamed = bodies, name_span, renamed
 
 
-class File:
+class File(Turning):
     def __init__(self, text):
         self.text, self.tokens = text, tokens_of(text)
-        self.edits, self.cases = [], []
+        self.edits, self.cases, self.compared = [], [], None
         for at, token in enumerate(self.tokens):
             if token.kind == "name" and (token.text in GOOGLE or token.text in NAMED):
                 self.read_case(at)
@@ -129,6 +126,18 @@ class File:
 
     def expectations(self, opening, end):
         """Spliced texts, each of which turns one expectation of a block into a false one."""
+        for place, spans, finish in self.sure_calls(opening, end):
+            token = self.tokens[place]
+            texts = self.turned(token.text, spans)
+            if texts:
+                # One that looks as it did says nothing to who looks for it.
+                alike = [text for text in texts if text.startswith(token.text + "(")]
+                chosen = alike if alike and DRAW.random() < 0.8 else texts
+                yield token.begin, self.tokens[finish].end, DRAW.choice(chosen)
+
+    def sure_calls(self, opening, end):
+        """(place of the name, spans of the arguments, where they close) of each statement of a
+        block that is a call and that every run of the block reaches."""
         place, depth = opening + 1, 0
         while place < end:
             token = self.tokens[place]
@@ -142,7 +151,7 @@ class File:
                 if self.may_leave(opening, place, finish):
                     return
                 if depth == 0 and self.is_sure_block(place):
-                    yield from self.expectations(place, finish)
+                    yield from self.sure_calls(place, finish)
                 place = finish
             elif token.text in LEAVES:
                 return
@@ -156,12 +165,7 @@ class File:
                     self.tokens[place + 1].text == "(":
                 spans, finish = self.arguments(place + 1)
                 if finish is not None and self.tokens[finish + 1].text == ";":
-                    texts = self.turned(token.text, spans)
-                    if texts:
-                        # One that looks as it did says nothing to who looks for it.
-                        alike = [text for text in texts if text.startswith(token.text + "(")]
-                        chosen = alike if alike and DRAW.random() < 0.8 else texts
-                        yield token.begin, self.tokens[finish].end, DRAW.choice(chosen)
+                    yield place, spans, finish
             place += 1
 
     def may_leave(self, opening, place, finish):
@@ -199,128 +203,6 @@ class File:
             if depth == 0:
                 return at > 0 and self.tokens[at - 1].text in SECTIONS
         return False
-
-    def turned(self, macro, spans):
-        if macro == "assert" and len(spans) == 1:
-            return ["assert(!(%s))" % self.source(spans[0])] + \
-                self.other_literal_of_expression("assert", spans, 1)
-        if macro.startswith("TEST_ASSERT"):
-            return self.turned_unity(macro[len("TEST_ASSERT"):].lstrip("_"), spans)
-        if macro == "EXPECT_CALL" and len(spans) == 2:
-            return self.turned_mock(macro, spans)
-        head, _, kind = macro.partition("_")
-        arguments = [self.source(span) for span in spans]
-        if head in ("EXPECT", "ASSERT"):
-            return self.turned_google(head, kind, spans, arguments)
-        if head in ("CHECK", "REQUIRE"):
-            return self.turned_catch(head, kind, spans, arguments)
-        return []
-
-    def turned_mock(self, macro, spans):
-        """A call that is waited for, with one of its arguments that is a plain string changed: what
-        a matcher holds may fit all the same."""
-        opening = spans[1][0] + 1
-        arguments, end = self.arguments(opening) if self.tokens[opening].text == "(" else ([], None)
-        for span in reversed(arguments if end == spans[1][1] - 1 else []):
-            token = self.tokens[span[0]]
-            plain = span[1] - span[0] == 1 and token.kind == "string"
-            text = self.changed(token) if plain else None
-            if text is not None:
-                left, right = self.tokens[spans[0][0]].begin, self.tokens[end].end
-                return ["%s(%s%s%s)" % (macro, self.text[left:token.begin], text,
-                                        self.text[token.end:right])]
-        return []
-
-    def turned_unity(self, kind, spans):
-        arguments = [self.source(span) for span in spans]
-        if len(arguments) == 1 and kind in ("", "TRUE", "FALSE", "NULL", "NOT_NULL"):
-            other = {"FALSE": "TRUE", "NULL": "NOT_NULL", "NOT_NULL": "NULL"}.get(kind, "FALSE")
-            return ["TEST_ASSERT_%s(%s)" % (other, arguments[0])]
-        if len(arguments) == 2 and kind in ("EQUAL", "EQUAL_INT", "EQUAL_UINT", "EQUAL_PTR"):
-            return ["TEST_ASSERT_FALSE((%s) == (%s))" % tuple(arguments)]
-        if kind in ("EQUAL_STRING", "EQUAL_STRING_MESSAGE"):
-            return self.other_literal("TEST_ASSERT_%s(%s)" % (kind, ", ".join(
-                ["%s"] * len(arguments))), "EQ", spans[:2], arguments)
-        return []
-
-    def turned_google(self, head, kind, spans, arguments):
-        if kind in ("TRUE", "FALSE") and len(arguments) == 1:
-            return ["%s_%s(%s)" % (head, "FALSE" if kind == "TRUE" else "TRUE", arguments[0])]
-        if len(arguments) == 2 and kind in COMPARISONS:
-            made = ["%s_FALSE((%s) %s (%s))" % (head, arguments[0], COMPARISONS[kind],
-                                                arguments[1])]
-            return made + self.other_literal("%s_%s(%%s, %%s)" % (head, kind), kind, spans,
-                                             arguments)
-        if len(arguments) == 2 and kind in ("STREQ", "STRNE"):
-            other = "STRNE" if kind == "STREQ" else "STREQ"
-            return ["%s_%s(%s, %s)" % (head, other, arguments[0], arguments[1])]
-        if kind == "THAT" and len(arguments) == 2:
-            return ["%s_THAT(%s, ::testing::Not(%s))" % (head, arguments[0], arguments[1])]
-        if kind in ("THROW", "ANY_THROW"):
-            return ["%s_NO_THROW(%s)" % (head, arguments[0])]
-        if kind == "NO_THROW" and len(arguments) == 1:
-            return ["%s_ANY_THROW(%s)" % (head, arguments[0])]
-        return []
-
-    def turned_catch(self, head, kind, spans, arguments):
-        whole = ", ".join(arguments)
-        if kind == "":
-            made = ["%s_FALSE(%s)" % (head, whole)]
-            return made + self.other_literal_of_expression(head, spans, len(arguments))
-        if kind == "FALSE":
-            return ["%s(%s)" % (head, whole)]
-        if len(arguments) == 2 and kind in COMPARISONS:
-            return ["%s_FALSE((%s) %s (%s))" % (head, arguments[0], COMPARISONS[kind],
-                                                arguments[1])] + \
-                self.other_literal("%s_%s(%%s, %%s)" % (head, kind), kind, spans, arguments)
-        if kind == "THAT" and len(arguments) == 2:
-            return ["%s_THAT(%s, !(%s))" % (head, arguments[0], arguments[1])]
-        if kind in ("THROWS", "THROWS_AS", "THROWS_WITH", "THROWS_MATCHES"):
-            return ["%s_NOTHROW(%s)" % (head, arguments[0])]
-        if kind == "NOTHROW":
-            return ["%s_THROWS(%s)" % (head, whole)]
-        return []
-
-    def changed(self, token):
-        """Another literal; nothing for what is none."""
-        number = LITERAL.match(token.text) if token.kind == "number" else None
-        if number:
-            more = int(number.group(), 0) + DRAW.randrange(1, 9)
-            text = "0x%x" % more if number.group()[:2].lower() == "0x" else str(more)
-            return text + token.text[number.end():]
-        if token.kind == "name" and token.text in TRUTHS:
-            return TRUTHS[token.text]
-        if token.kind == "string" and token.text.startswith('"'):
-            return token.text[:-1] + DRAW.choice("aeiou") + '"'
-        return None
-
-    def other_literal(self, form, kind, spans, arguments):
-        if kind != "EQ":
-            return []
-        for which, span in enumerate(spans):
-            if span[1] - span[0] == 1:
-                text = self.changed(self.tokens[span[0]])
-                if text is not None:
-                    changed = list(arguments)
-                    changed[which] = text
-                    return [form % tuple(changed)]
-        return []
-
-    def other_literal_of_expression(self, head, spans, count):
-        if count != 1:
-            return []
-        begin, end = spans[0]
-        signs = [at for at in range(begin, end) if self.tokens[at].kind == "sign" and
-                 self.tokens[at].text in ("==", "&&", "||", "!=", "?")]
-        if len(signs) != 1 or self.tokens[signs[0]].text != "==":
-            return []
-        for at, alone in ((end - 1, end - 2 == signs[0]), (begin, begin + 1 == signs[0])):
-            text = self.changed(self.tokens[at]) if alone else None
-            if text is not None:
-                left, right = self.tokens[begin].begin, self.tokens[end - 1].end
-                return ["%s(%s%s%s)" % (head, self.text[left:self.tokens[at].begin], text,
-                                        self.text[self.tokens[at].end:right])]
-        return []
 
     def changed_text(self):
         text = self.text

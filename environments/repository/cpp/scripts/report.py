@@ -175,6 +175,11 @@ class Report:
                 found.extend(CASES[result["framework"]](result["report"]))
             except OSError:
                 pass
+        # As they did by themselves: the report is that of the others.
+        crashed = dict(result.get("crashed", []))
+        found = [case for case in found if case[0] not in crashed]
+        for name, ending in crashed.items():
+            self.add(sentinels.get(name, test["name"]), name, "failed", ending)
         failed = any(status == "failed" for _, status, _ in found)
         wrong = result["timeout"] or result["signal"] or (result["exit"] != 0) != failed
         # What goes wrong behind the last test is the fault of all of them.

@@ -1,7 +1,7 @@
 """Runs the test programs that build.py named, one after the other, and says how each ended.
 
 Code under test runs here, in children: none has this program's standard output, and all are gone
-before the reports are read. Stands behind processes.py.
+before the reports are read. Stands behind processes.py and crashes.py.
 """
 import ctypes
 import hashlib
@@ -16,6 +16,7 @@ import time
 
 PR_SET_DUMPABLE = 4
 OUTPUT_BYTES_MAX = 64 << 20
+CRASHES_MAX = 64  # cases of one program, each of which takes two more runs of it
 # Text that the programs of each framework hold.
 MARKS = (("gtest", (b"gtest_output", b"InitGoogleTest")), ("doctest", (b"[doctest] ", b"dt-")),
          ("catch", (b"reporter to use (defaults to console)", b"CATCH_CONFIG_")))
@@ -105,13 +106,41 @@ class Run:
         elif program.startswith("/build/"):
             return {"absent": True, "output": "the program was not built"}
         for framework in [] if test.get("plain") else frameworks_of(program):
-            report = "%s/%s" % (self.folder, os.urandom(12).hex())
-            result = self.run(number, test, test["argv"] +
-                              arguments_of(framework, report, self.request["shuffle"]))
-            written = os.path.isfile(report) and not os.path.islink(report)
-            if written or result["signal"] or result["timeout"]:
-                return dict(result, framework=framework, report=report if written else None)
+            result = self.reported(number, test, framework, test["argv"])
+            if result["report"] is not None or result["signal"] or result["timeout"] or \
+                    case_at_the_end(framework, result["output"], None) is not None:
+                return self.apart(number, test, result)
         return self.run(number, test, test["argv"])
+
+    def reported(self, number, test, framework, argv):
+        report = "%s/%s" % (self.folder, os.urandom(12).hex())
+        result = self.run(number, test,
+                          argv + arguments_of(framework, report, self.request["shuffle"]))
+        written = os.path.isfile(report) and not os.path.islink(report)
+        return dict(result, framework=framework, report=report if written else None)
+
+    def apart(self, number, test, first):
+        """`first`, or how the program ends without the cases that end it by themselves."""
+        framework, last, crashed = first["framework"], first, []
+        until = (time.monotonic() + self.limit) / 2
+        while not last["timeout"] and last["signal"] in (0,) + FAULTS:
+            name = case_at_the_end(framework, last["output"], last["report"])
+            if name is None:
+                return dict(last, crashed=crashed)
+            if len(crashed) == CRASHES_MAX or time.monotonic() > until:
+                break
+            itself = only(framework, test["argv"], name)
+            others = without(framework, test["argv"], [case[0] for case in crashed] + [name])
+            if itself is None or others is None:
+                break
+            alone = self.reported(number, test, framework, itself)
+            if any(alone[how] != last[how] for how in ("exit", "signal", "timeout")) or \
+                    case_at_the_end(framework, alone["output"], alone["report"]) != name:
+                break  # what went before it has a part in it
+            crashed.append([name, "killed by signal %d" % alone["signal"] if alone["signal"] else
+                            "ended the program with %s" % alone["exit"]])
+            last = self.reported(number, test, framework, others)
+        return first
 
     def go(self):
         order = list(range(len(self.request["tests"])))
