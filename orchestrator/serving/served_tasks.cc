@@ -20,7 +20,7 @@ Result<ServedTasks::Place> ServedTasks::Read(const std::string& id) {
   }
   TASKMINT_ASSIGN_OR_RETURN(v1::Candidate kept, FindServed(store_, id));
   Place place;
-  place.task = std::make_shared<const v1::Task>(PublicTask(kept.task()));
+  place.task = std::make_shared<const std::string>(PublicTask(kept.task()).SerializeAsString());
   place.candidate = std::make_shared<const v1::Candidate>(std::move(kept));
   place.read_ms = now_ms;
   const std::lock_guard lock(mutex_);

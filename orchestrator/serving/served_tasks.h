@@ -25,8 +25,8 @@ class ServedTasks {
   // A kept task with its evidence, by id or a prefix of at least 6 digits. Errors as FindServed.
   using Entry = std::shared_ptr<const v1::Candidate>;
   Result<Entry> Find(const std::string& id);
-  // The same without what must not be shown: see PublicTask.
-  using PublicEntry = std::shared_ptr<const v1::Task>;
+  // The same without what must not be shown, see PublicTask: a v1::Task in its wire form.
+  using PublicEntry = std::shared_ptr<const std::string>;
   Result<PublicEntry> FindPublic(const std::string& id);
 
  private:

@@ -1,5 +1,6 @@
 #include "orchestrator/serving/server.h"
 
+#include <absl/synchronization/mutex.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
@@ -150,6 +151,8 @@ Result<std::unique_ptr<Server>> Server::Start(datasets::Store& store,
   RaiseOpenFilesLimit();
   // Every refused handshake would be a line on standard error.
   setenv("GRPC_VERBOSITY", "NONE", 0);
+  // gRPC locks a hundred times a call, and abseil as Debian builds it follows the order of all locks.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   TASKMINT_ASSIGN_OR_RETURN(std::unique_ptr<JobDesk> jobs,
                             JobDesk::Open(store, sandboxes, clock, settings.jobs));
   RemoveLeftExports(store);  // the desk's lock says that no other server makes one
