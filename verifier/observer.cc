@@ -115,7 +115,8 @@ void JudgeTrust(const SentinelCheck& check, int exit_code, bool runners_code, bo
     observation.reason = "the report is false: " + check.first;
   } else if (check.uncollected > 0 && exit_code != 0) {
     observation.trust = Trust::kNoReport;
-    observation.reason = "what the tests import or include could not be had";
+    observation.reason =
+        "tests added beside these, with their imports or includes, could not be collected or built";
   } else if (whole_suite && !check.failing_reported) {
     observation.trust = (exit_code <= 1 || !runners_code) && !observation.tests.empty()
                             ? Trust::kTrusted

@@ -303,7 +303,7 @@ TEST_F(PythonTest, EveryTestCommandGradesAnHonestFix) {
 TEST_F(PythonTest, APackageThatCannotBeImportedIsAFailAndNoForgery) {
   const v1::Verdict verdict = GradeTree(WithCode("raise ImportError('broken')\n"));
   EXPECT_EQ(verdict.state(), v1::Verdict::STATE_FAIL) << verdict.reason();
-  EXPECT_THAT(verdict.reason(), HasSubstr("could not be had"));
+  EXPECT_THAT(verdict.reason(), HasSubstr("could not be collected or built"));
 }
 
 TEST_F(PythonTest, EveryCheaterOfTheDriverScoresZero) {
