@@ -209,6 +209,26 @@ TEST_F(CppTest, CallsOfWhatComparesItsArgumentAreTurned) {
   EXPECT_EQ(seen.tests.at(doctored->copies.at(0)), v1::TEST_STATUS_PASSED);
 }
 
+TEST_F(CppTest, CasesWithDecoratorsAreTurnedUnlessOneSwallowsFailures) {
+  const auto doctor = [&](const std::string& decorators) {
+    FileTree overlay;
+    const std::string test = "TEST_CASE(\"a \\\"case\\\"\" \"!\" * " + decorators +
+                             ") {\n  SUBCASE(\"s\") {\n    REQUIRE(1 == 1);\n  }\n}\n";
+    EXPECT_TRUE(overlay.Set("tests/t.cpp", RegularFile("#include \"doctest.h\"\n" + test)).ok());
+    auto doctored = cpp_.Doctor(*host_, overlay, {"t/a \"case\"!"}, {}, 1, {});
+    EXPECT_TRUE(doctored.ok()) << doctored.status().ToString();
+    return doctored.ok() ? std::move(*doctored) : environments::DoctoredTests();
+  };
+  EXPECT_THAT(doctor("should_fail()").failing, testing::IsEmpty());
+  EXPECT_THAT(doctor("test_suite(\"s\") * may_fail(true)").failing, testing::IsEmpty());
+  const auto doctored = doctor("doctest::test_suite(\"s\") * doctest::description(\"d\")");
+  EXPECT_THAT(doctored.failing, ElementsAre("t/a \"case\"!"));
+  ASSERT_EQ(doctored.copies.size(), 1U);
+  EXPECT_THAT(doctored.copies[0], testing::StartsWith("t/a \"case\"! "));
+  EXPECT_THAT(*doctored.files.Find("tests/t.cpp")->content,
+              HasSubstr(doctored.copies[0].substr(12) + "\" * doctest::test_suite(\"s\")"));
+}
+
 TEST_F(CppTest, PlainArgumentsOfMockedCallsAreTurned) {
   FileTree overlay = Bench().overlay;
   const std::string test =

@@ -16,6 +16,7 @@ NAMED = {"TEST_CASE": 0, "SCENARIO": 0, "TEST_CASE_METHOD": 1, "TEST_CASE_FIXTUR
 SECTIONS = {"SECTION", "SUBCASE", "GIVEN", "WHEN", "THEN", "AND_GIVEN", "AND_WHEN", "AND_THEN"}
 LEAVES = {"return", "break", "continue", "throw", "goto", "GTEST_SKIP", "SKIP", "FAIL", "SUCCEED"}
 LEAVE_FROM_WITHIN = {"return", "throw", "goto", "GTEST_SKIP", "SKIP"}  # of a block in the body
+DECORATORS = {"doctest", "test_suite", "description", "timeout"}
 DECLARED = {"struct", "class", "union", "enum", "namespace"}
 TURNED_OTHERS_MAX = 3
 
@@ -90,11 +91,11 @@ class File(Turning):
                 return name + word, "%s.%s" % (suite, name + word)
         else:
             place = NAMED[macro]
-            if len(spans) <= place or spans[place][1] - spans[place][0] != 1:
+            if len(spans) <= place:
                 return
-            span = spans[place]
-            name = text_of_string(self.tokens[span[0]])
-            if name is None:
+            span = self.name_span(spans[place])
+            name = "".join(map(text_of_string, self.tokens[span[0]:span[1]])) if span else ""
+            if not name:
                 return
             prefix = "Scenario: " if macro == "SCENARIO" else ""
             full = prefix + name
@@ -105,6 +106,18 @@ class File(Turning):
         self.cases.append(Case(self, full, self.tokens[at].begin, self.tokens[finish].end,
                                [(end + 1, finish)], (self.tokens[span[0]].begin,
                                                      self.tokens[span[1] - 1].end), renamed))
+
+    def name_span(self, span):
+        """The strings that are a case's name, in front of what doctest multiplies it with; None for
+        others, and for decorators that may swallow a failure."""
+        end = span[0]
+        while end < span[1] and text_of_string(self.tokens[end]) is not None:
+            end += 1
+        rest = self.tokens[end:span[1]]
+        names = {token.text for token in rest if token.kind == "name"}
+        if end == span[0] or (rest and rest[0].text != "*") or names - DECORATORS:
+            return None
+        return span[0], end
 
     def program(self, name):
         """The file as one test: what main() does, and the functions that it hands to RUN_TEST."""
