@@ -13,6 +13,7 @@ import sys
 
 GOOGLE = {"TEST", "TEST_F", "TEST_P"}
 NAMED = {"TEST_CASE": 0, "SCENARIO": 0, "TEST_CASE_METHOD": 1, "TEST_CASE_FIXTURE": 1}
+WITH_FIXTURE = {"TEST_F", "TEST_P", "TEST_CASE_METHOD", "TEST_CASE_FIXTURE"}
 SECTIONS = {"SECTION", "SUBCASE", "GIVEN", "WHEN", "THEN", "AND_GIVEN", "AND_WHEN", "AND_THEN"}
 LEAVES = {"return", "break", "continue", "throw", "goto", "GTEST_SKIP", "SKIP", "FAIL", "SUCCEED"}
 LEAVE_FROM_WITHIN = {"return", "throw", "goto", "GTEST_SKIP", "SKIP"}  # of a block in the body
@@ -34,8 +35,9 @@ def text_of_string(token):
 class Case:
     """One test of a file."""
 
-    def __init__(self, file, name, begin, end, bodies, name_span, renamed):
+    def __init__(self, file, name, begin, end, bodies, name_span, renamed, fixture=None):
         self.file, self.name, self.begin, self.end = file, name, begin, end
+        self.fixture = fixture
         self.bodies, self.name_span, self.renamed = bodies, name_span, renamed
 
 
@@ -105,7 +107,8 @@ class File(Turning):
                 return '"%s"' % fresh.replace("\\", "\\\\").replace('"', '\\"'), prefix + fresh
         self.cases.append(Case(self, full, self.tokens[at].begin, self.tokens[finish].end,
                                [(end + 1, finish)], (self.tokens[span[0]].begin,
-                                                     self.tokens[span[1] - 1].end), renamed))
+                                                     self.tokens[span[1] - 1].end), renamed,
+                               self.source(spans[0]) if macro in WITH_FIXTURE else None))
 
     def name_span(self, span):
         """The strings that are a case's name, in front of what doctest multiplies it with; None for
@@ -137,11 +140,12 @@ class File(Turning):
 
     # --- expectations
 
-    def expectations(self, opening, end):
-        """Spliced texts, each of which turns one expectation of a block into a false one."""
+    def expectations(self, opening, end, fixture):
+        """Spliced texts, each of which turns one expectation of a block into a false one. The block
+        is in a class derived from `fixture`; None: in none."""
         for place, spans, finish in self.sure_calls(opening, end):
             token = self.tokens[place]
-            texts = self.turned(token.text, spans)
+            texts = self.turned(token.text, spans, fixture)
             if texts:
                 # One that looks as it did says nothing to who looks for it.
                 alike = [text for text in texts if text.startswith(token.text + "(")]
@@ -261,7 +265,8 @@ class Doctor:
         return found
 
     def turn(self, case):
-        places = [place for body in case.bodies for place in case.file.expectations(*body)]
+        places = [place for body in case.bodies
+                  for place in case.file.expectations(*body, case.fixture)]
         if not places:
             return False
         # The later ones say most of what the test is about.

@@ -16,7 +16,9 @@ import time
 
 PR_SET_DUMPABLE = 4
 OUTPUT_BYTES_MAX = 64 << 20
-CRASHES_MAX = 64  # cases of one program, each of which takes two more runs of it
+CRASHES_MAX = 32  # cases of one program, each of which takes two more runs of it
+CRASH_OUTPUT_MAX = 2000
+RERUNS_SHARE = 0.1  # of the time that is left
 # Text that the programs of each framework hold.
 MARKS = (("gtest", (b"gtest_output", b"InitGoogleTest")), ("doctest", (b"[doctest] ", b"dt-")),
          ("catch", (b"reporter to use (defaults to console)", b"CATCH_CONFIG_")))
@@ -53,7 +55,7 @@ class Run:
         self.folder = request["folder"]
         os.makedirs(self.folder, mode=0o700)
 
-    def run(self, number, test, argv):
+    def run(self, number, test, argv, seconds_max=None):
         """How a program ended, with what it wrote."""
         log = "%s/%d.log" % (self.folder, number)
         environment = {name: value for name, value in os.environ.items()
@@ -64,7 +66,7 @@ class Run:
         left = self.limit - time.monotonic()
         # A program that hangs must leave time for the others. The repository's own limits are for
         # machines that it knows.
-        seconds = max(1.0, 0.8 * left)
+        seconds = max(1.0, min(0.8 * left, seconds_max or left))
         result = {"exit": None, "signal": 0, "timeout": False}
         with open(log, "wb") as output:
             try:
@@ -93,53 +95,64 @@ class Run:
         resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT_BYTES_MAX, OUTPUT_BYTES_MAX))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
+    @staticmethod
+    def is_as_built(test):
+        try:
+            with open(test["argv"][0], "rb") as file:
+                return hashlib.sha256(file.read()).hexdigest() == test["digest"]
+        except OSError:
+            return False
+
     def test(self, number, test):
         program = test["argv"][0]
         if test["digest"] is not None:
-            try:
-                with open(program, "rb") as file:
-                    same = hashlib.sha256(file.read()).hexdigest() == test["digest"]
-            except OSError:
-                same = False
-            if not same:
+            if not self.is_as_built(test):
                 return {"changed": True, "output": "the program changed after it was built"}
         elif program.startswith("/build/"):
             return {"absent": True, "output": "the program was not built"}
+        begun = time.monotonic()
         for framework in [] if test.get("plain") else frameworks_of(program):
             result = self.reported(number, test, framework, test["argv"])
             if result["report"] is not None or result["signal"] or result["timeout"] or \
                     case_at_the_end(framework, result["output"], None) is not None:
-                return self.apart(number, test, result)
+                return self.apart(number, test, result, time.monotonic() - begun)
         return self.run(number, test, test["argv"])
 
-    def reported(self, number, test, framework, argv):
+    def reported(self, number, test, framework, argv, seconds_max=None):
         report = "%s/%s" % (self.folder, os.urandom(12).hex())
-        result = self.run(number, test,
-                          argv + arguments_of(framework, report, self.request["shuffle"]))
+        result = self.run(number, test, argv + arguments_of(framework, report,
+                                                            self.request["shuffle"]), seconds_max)
         written = os.path.isfile(report) and not os.path.islink(report)
         return dict(result, framework=framework, report=report if written else None)
 
-    def apart(self, number, test, first):
+    def apart(self, number, test, first, took):
         """`first`, or how the program ends without the cases that end it by themselves."""
-        framework, last, crashed = first["framework"], first, []
-        until = (time.monotonic() + self.limit) / 2
+        framework, last, crashed, outputs = first["framework"], first, [], ""
+        if any(line.startswith("GTEST_FILTER=") for line in test["variables"]):
+            return first
+        # Programs that come later need time, too.
+        now = time.monotonic()
+        until = now + max(5 * took, RERUNS_SHARE * (self.limit - now))
         while not last["timeout"] and last["signal"] in (0,) + FAULTS:
             name = case_at_the_end(framework, last["output"], last["report"])
             if name is None:
-                return dict(last, crashed=crashed)
-            if len(crashed) == CRASHES_MAX or time.monotonic() > until:
-                break
+                return dict(last, crashed=crashed, output=outputs + last["output"])
+            known = [case[0] for case in crashed]
             itself = only(framework, test["argv"], name)
-            others = without(framework, test["argv"], [case[0] for case in crashed] + [name])
-            if itself is None or others is None:
+            others = without(framework, test["argv"], known + [name])
+            if name in known or len(crashed) == CRASHES_MAX or time.monotonic() > until or \
+                    itself is None or others is None:
                 break
-            alone = self.reported(number, test, framework, itself)
+            alone = self.reported(number, test, framework, itself, until - time.monotonic())
             if any(alone[how] != last[how] for how in ("exit", "signal", "timeout")) or \
                     case_at_the_end(framework, alone["output"], alone["report"]) != name:
                 break  # what went before it has a part in it
             crashed.append([name, "killed by signal %d" % alone["signal"] if alone["signal"] else
                             "ended the program with %s" % alone["exit"]])
-            last = self.reported(number, test, framework, others)
+            outputs += alone["output"][-CRASH_OUTPUT_MAX:] + "\n"
+            if test["digest"] is not None and not self.is_as_built(test):
+                break
+            last = self.reported(number, test, framework, others, until - time.monotonic())
         return first
 
     def go(self):
