@@ -99,6 +99,20 @@ Status AwaitOkWithCode(Session& session, std::string_view what, Code (*code_of)(
   return Error(Code::kUnavailable, "the sandbox's agent sent nonsense");
 }
 
+// A pipe of which the slot's user may open the end numbered `inner` again.
+Result<std::pair<UniqueFd, UniqueFd>> MakePipe(const Session& session, size_t inner) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    return Error(Code::kUnavailable, std::string("no descriptors are left: ") + strerror(errno));
+  }
+  std::pair<UniqueFd, UniqueFd> result{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  const uid_t uid = session.slot.uid();
+  if (uid != 0 && ::fchown(ends[inner], uid, uid) != 0) {
+    return Error(Code::kUnavailable, std::string("cannot hand over a pipe: ") + strerror(errno));
+  }
+  return result;
+}
+
 }  // namespace
 
 Status ErrorFromAgent(WireReader& reader, Session& session, std::string_view what) {
@@ -110,17 +124,15 @@ Status AwaitOk(Session& session, std::string_view what) {
 }
 
 Result<std::pair<UniqueFd, UniqueFd>> MakeOutputPipe(const Session& session) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
-    return Error(Code::kUnavailable, std::string("no descriptors are left: ") + strerror(errno));
-  }
-  std::pair<UniqueFd, UniqueFd> result{UniqueFd(ends[0]), UniqueFd(ends[1])};
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  const uid_t uid = session.slot.uid();
-  if (uid != 0 && ::fchown(ends[1], uid, uid) != 0) {
-    return Error(Code::kUnavailable, std::string("cannot hand over a pipe: ") + strerror(errno));
-  }
-  return result;
+  TASKMINT_ASSIGN_OR_RETURN(auto ends, MakePipe(session, 1));
+  ::fcntl(ends.first.get(), F_SETFL, O_NONBLOCK);
+  return ends;
+}
+
+Result<std::pair<UniqueFd, UniqueFd>> MakeInputPipe(const Session& session) {
+  TASKMINT_ASSIGN_OR_RETURN(auto ends, MakePipe(session, 0));
+  ::fcntl(ends.second.get(), F_SETFL, O_NONBLOCK);
+  return ends;
 }
 
 AgentSandbox::AgentSandbox(std::shared_ptr<Session> session, const SandboxSpec& spec)

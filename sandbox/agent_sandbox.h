@@ -41,6 +41,8 @@ Result<WireWriter> ProcessFrame(Op op, const Session& session, const Command& co
                                 const std::string& work_path);
 // A pipe whose inner end the slot's user may open again (/dev/stdout).
 Result<std::pair<UniqueFd, UniqueFd>> MakeOutputPipe(const Session& session);
+// Inner and outer end of a pipe likewise the other way round; the outer end does not block.
+Result<std::pair<UniqueFd, UniqueFd>> MakeInputPipe(const Session& session);
 // The error that a kError frame stands for; closes the channel when the frame is malformed.
 Status ErrorFromAgent(WireReader& reader, Session& session, std::string_view what);
 // Waits for kOk. Errors as ErrorFromAgent.

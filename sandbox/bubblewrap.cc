@@ -32,8 +32,8 @@ namespace {
 
 constexpr int64_t kOpenMsMax = 30'000;
 constexpr uint32_t kSlots = 4096;
-// Processes of a control group that are not the code's: the agent and bubblewrap.
-constexpr int64_t kOwnProcesses = 4;
+// By how much the limit of each user lies above the control group's, which counts refusals.
+constexpr int64_t kProcessesAbove = 16;
 
 Result<UniqueFd> MemoryFile(const char* name, std::string_view bytes, bool executable) {
   constexpr unsigned kExec = 0x10;  // MFD_EXEC, Linux 6.3; older kernels know only executable ones
@@ -143,11 +143,12 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
   arguments.insert(arguments.end(), layout.arguments.begin(), layout.arguments.end());
 
   const Limits& limits = spec.limits;
+  const bool group_counts = session.cgroup != nullptr && session.cgroup->limits_processes();
   const bool group_limits_memory = session.cgroup != nullptr && session.cgroup->limits_memory();
   arguments.insert(arguments.end(),
                    {"--", "/sbx/agent", "serve", std::to_string(control_fd),
                     // The agent is a process of that user, too.
-                    std::to_string(limits.processes_max + 1),
+                    std::to_string(limits.processes_max + (group_counts ? kProcessesAbove : 1)),
                     std::to_string(group_limits_memory ? 0 : limits.memory_bytes_max),
                     std::to_string(limits.file_bytes_max), std::to_string(limits.open_files_max),
                     spec.network.mode == Network::Mode::kProxy ? kProxySocketInside : ""});
@@ -300,7 +301,7 @@ Result<std::shared_ptr<Session>> OpenSession(const HostParts& parts, const Sandb
   if (parts.cgroups.kind != CgroupHome::Kind::kNone) {
     TASKMINT_ASSIGN_OR_RETURN(session->cgroup,
                               Cgroup::Make(parts.cgroups, spec.limits.memory_bytes_max,
-                                           spec.limits.processes_max + kOwnProcesses));
+                                           spec.limits.processes_max + Session::kOwnProcesses));
   }
   int control[2];
   int errors[2];

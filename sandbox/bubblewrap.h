@@ -48,6 +48,9 @@ std::string FindBubblewrap();
 
 // A running agent and everything that dies with it.
 struct Session {
+  // Processes of a control group that are not the code's: the agent and bubblewrap.
+  static constexpr int64_t kOwnProcesses = 2;
+
   ~Session() { Kill(); }
   // Kills what is inside, waits, and gives back group and slot. Idempotent.
   void Kill();

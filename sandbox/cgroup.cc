@@ -217,6 +217,7 @@ Result<std::unique_ptr<Cgroup>> Cgroup::Make(const CgroupHome& home, int64_t mem
   bool limited = true;
   if (home.kind == CgroupHome::Kind::kV2) {
     TASKMINT_ASSIGN_OR_RETURN(group->memory_folder_, make(home.memory_folder));
+    group->processes_folder_ = group->memory_folder_;
     limited = WriteFile(group->memory_folder_ + "/memory.max", memory_bytes) &&
               WriteFile(group->memory_folder_ + "/pids.max", processes);
     WriteFile(group->memory_folder_ + "/memory.swap.max", "0");
@@ -225,8 +226,8 @@ Result<std::unique_ptr<Cgroup>> Cgroup::Make(const CgroupHome& home, int64_t mem
     limited = WriteFile(group->memory_folder_ + "/memory.limit_in_bytes", memory_bytes);
     WriteFile(group->memory_folder_ + "/memory.memsw.limit_in_bytes", memory_bytes);
     if (!home.processes_folder.empty()) {
-      TASKMINT_ASSIGN_OR_RETURN(const std::string folder, make(home.processes_folder));
-      limited = limited && WriteFile(folder + "/pids.max", processes);
+      TASKMINT_ASSIGN_OR_RETURN(group->processes_folder_, make(home.processes_folder));
+      limited = limited && WriteFile(group->processes_folder_ + "/pids.max", processes);
     }
   }
   if (!limited) {
@@ -257,6 +258,21 @@ uint64_t Cgroup::MemoryKills() const {
       "oom_kill ");
 }
 
+uint64_t Cgroup::ProcessRefusals() const {
+  return processes_folder_.empty() ? 0 : CountIn(processes_folder_ + "/pids.events", "max ");
+}
+
+uint64_t Cgroup::MemoryPeakBytes() {
+  if (memory_folder_.empty()) return 0;
+  const char* name = kind_ == CgroupHome::Kind::kV2 ? "/memory.peak" : "/memory.max_usage_in_bytes";
+  memory_peak_ = std::max(memory_peak_, CountIn(memory_folder_ + name, ""));
+  return memory_peak_;
+}
+
+uint64_t Cgroup::ProcessesPeak() const {
+  return processes_folder_.empty() ? 0 : CountIn(processes_folder_ + "/pids.peak", "");
+}
+
 bool KillLedger::HasForeignKill(uint64_t kills, uint64_t hits) {
   const uint64_t killed = kills - std::exchange(kills_, kills);
   if (killed == 0) spent_hits_ = std::max(spent_hits_, last_hits_);
@@ -270,6 +286,7 @@ bool Cgroup::WasFull() {
   // The high-water mark: not every kernel counts failures of a group that it then kills in.
   const uint64_t most = CountIn(memory_folder_ + "/memory.max_usage_in_bytes", "");
   const uint64_t limit = CountIn(memory_folder_ + "/memory.limit_in_bytes", "");
+  memory_peak_ = std::max(memory_peak_, most);
   WriteFile(memory_folder_ + "/memory.max_usage_in_bytes", "0");
   return most + kChargeBytes >= limit;
 }

@@ -55,8 +55,16 @@ class Cgroup {
   std::vector<std::string> JoinPaths() const;
   // True when memory is limited by this group.
   bool limits_memory() const { return !memory_folder_.empty(); }
+  // The same of processes.
+  bool limits_processes() const { return !processes_folder_.empty(); }
   // Processes killed for want of memory so far.
   uint64_t MemoryKills() const;
+  // Processes and threads refused at the limit so far.
+  uint64_t ProcessRefusals() const;
+  // The most memory used so far, in bytes, and the most processes and threads at once; 0 where the
+  // kernel does not count.
+  uint64_t MemoryPeakBytes();
+  uint64_t ProcessesPeak() const;
   // Whether a process was killed for want of memory since the last call although the group stayed
   // below its own limit: then it was the machine's that ran out.
   bool HostRanOutOfMemory();
@@ -70,6 +78,8 @@ class Cgroup {
   uint64_t seen_kills_ = 0;
   std::vector<std::string> folders_;
   std::string memory_folder_;
+  std::string processes_folder_;
+  uint64_t memory_peak_ = 0;  // before the kernel's mark was last reset
   CgroupHome::Kind kind_ = CgroupHome::Kind::kNone;
 };
 

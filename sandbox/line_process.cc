@@ -1,6 +1,7 @@
 // A long-running process inside, spoken to in lines.
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -91,6 +92,33 @@ class AgentLineProcess final : public LineProcess {
     }
   }
 
+  Status Signal(int number) override {
+    if (number <= 0 || number >= NSIG) {
+      return Error(Code::kInvalidArgument, "no signal: " + std::to_string(number));
+    }
+    TASKMINT_RETURN_IF_ERROR(session_->channel->Send(
+        WireWriter(Op::kSignal).Int(id_).Int(static_cast<uint64_t>(number))));
+    return AwaitOk(*session_, "signal " + name_);
+  }
+
+  Result<CommandResult> Wait(int64_t wall_ms_max, std::stop_token stop) override {
+    const SystemClock clock;
+    const int64_t deadline_ms = clock.MonotonicMs() + wall_ms_max;
+    const StopEvent stopped(std::move(stop));
+    while (!Ended()) {
+      if (stopped.stopped()) return Error(Code::kCancelled, "cancelled");
+      const int64_t left_ms = deadline_ms - clock.MonotonicMs();
+      if (left_ms <= 0) {
+        return Error(Code::kDeadlineExceeded,
+                     name_ + " did not end within " + std::to_string(wall_ms_max) + " ms");
+      }
+      pollfd polled[2] = {{life_.get(), POLLIN, 0}, {stopped.fd(), POLLIN, 0}};
+      ::poll(polled, 2, static_cast<int>(std::min<int64_t>(left_ms, 3'600'000)));
+    }
+    if (lost_) return Lost();
+    return result_;
+  }
+
   std::string error_output() override {
     Channel& channel = *session_->channel;
     if (!channel.open() || !channel.Send(WireWriter(Op::kErrorOutput).Int(id_)).ok()) return error_;
@@ -108,6 +136,8 @@ class AgentLineProcess final : public LineProcess {
   }
 
  private:
+  Status Lost() { return Error(Code::kUnavailable, name_ + " died with its sandbox"); }
+
   static Status Error(Code code, std::string message) {
     return {code, Boundary::kSandbox, std::move(message)};
   }
@@ -119,12 +149,12 @@ class AgentLineProcess final : public LineProcess {
     const ssize_t size = ::read(life_.get(), &status, sizeof status);
     if (size < 0) return false;
     ended_ = true;
-    if (size != sizeof status)
-      how_ = "died with its sandbox";
-    else if (WIFSIGNALED(status))
-      how_ = "ended by signal " + std::to_string(WTERMSIG(status));
+    lost_ = size != sizeof status;
+    result_.ending = WIFSIGNALED(status) ? Ending::kSignalled : Ending::kExited;
+    if (WIFSIGNALED(status))
+      result_.signal = WTERMSIG(status);
     else
-      how_ = "ended with exit code " + std::to_string(WEXITSTATUS(status));
+      result_.exit_code = WEXITSTATUS(status);
     return true;
   }
 
@@ -134,7 +164,12 @@ class AgentLineProcess final : public LineProcess {
       pollfd life{life_.get(), POLLIN, 0};
       ::poll(&life, 1, 200);
     }
-    return Error(Code::kUnavailable, name_ + " " + (Ended() ? how_ : "closed its output"));
+    if (!Ended()) return Error(Code::kUnavailable, name_ + " closed its output");
+    if (lost_) return Lost();
+    return Error(Code::kUnavailable,
+                 name_ + (result_.signal != 0
+                              ? " ended by signal " + std::to_string(result_.signal)
+                              : " ended with exit code " + std::to_string(result_.exit_code)));
   }
 
   // True when something came.
@@ -157,8 +192,9 @@ class AgentLineProcess final : public LineProcess {
   std::string buffer_;
   size_t searched_ = 0;
   std::string error_;
-  std::string how_;
+  CommandResult result_;
   bool ended_ = false;
+  bool lost_ = false;
 };
 
 }  // namespace

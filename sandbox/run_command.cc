@@ -1,6 +1,7 @@
 // One command in a live sandbox, from request to result.
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,6 +58,7 @@ class KeptOutput {
 struct Stream {
   UniqueFd fd;
   KeptOutput kept;
+  const std::function<void(std::string_view)>& seen;
 
   // Reads what is there, at most about 1 MiB, so that no writer holds us.
   void Drain() {
@@ -70,9 +72,67 @@ struct Stream {
         return;
       }
       kept.Add({buffer, static_cast<size_t>(size)});
+      if (seen) seen({buffer, static_cast<size_t>(size)});
       if (static_cast<size_t>(size) < sizeof buffer) return;
     }
   }
+};
+
+// A write that ends no process of ours when nobody reads any more: EPIPE alone.
+ssize_t WriteQuietly(int fd, std::string_view bytes) {
+  sigset_t pipe_signal, before;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  const ssize_t size = ::write(fd, bytes.data(), bytes.size());
+  const int error = errno;
+  if (size < 0 && error == EPIPE) {
+    const timespec now{};
+    while (::sigtimedwait(&pipe_signal, nullptr, &now) < 0 && errno == EINTR) {
+    }
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return size;
+}
+
+// Carries what can be read from one descriptor to another.
+class InputPump {
+ public:
+  void Start(int from, UniqueFd into) {
+    from_ = from;
+    into_ = std::move(into);
+  }
+  // What to wait for.
+  pollfd from() const { return {Reads() ? from_ : -1, POLLIN, 0}; }
+  pollfd into() const { return {Reads() ? -1 : into_.get(), POLLOUT, 0}; }
+
+  void Move() {
+    if (!into_.valid()) return;
+    if (held_.empty()) {
+      held_.resize(kPieceBytes);
+      const ssize_t size = ::read(from_, held_.data(), held_.size());
+      held_.resize(size > 0 ? static_cast<size_t>(size) : 0);
+      if (size < 0 && (errno == EINTR || errno == EAGAIN)) return;
+      if (size <= 0) into_.reset();
+    }
+    while (into_.valid() && !held_.empty()) {
+      const ssize_t size = WriteQuietly(into_.get(), held_);
+      if (size < 0 && errno == EAGAIN) return;
+      if (size < 0)
+        into_.reset();
+      else
+        held_.erase(0, static_cast<size_t>(size));
+    }
+  }
+
+ private:
+  static constexpr size_t kPieceBytes = 64 << 10;
+  bool Reads() const { return into_.valid() && held_.empty(); }
+
+  int from_ = -1;
+  UniqueFd into_;
+  std::string held_;
 };
 
 // Standard input is a file in memory: no writer that could block or be signalled.
@@ -104,12 +164,15 @@ class Running {
       : session_(session),
         command_(command),
         stop_(std::move(stop)),
-        output_{{}, KeptOutput(command.output_bytes_max)},
-        error_{{}, KeptOutput(command.output_bytes_max)} {}
+        output_{{}, KeptOutput(command.output_bytes_max), command.on_output},
+        error_{{}, KeptOutput(command.output_bytes_max), command.on_error_output} {}
 
   Status Start(const WireWriter& frame) {
-    memory_kills_ = session_.cgroup != nullptr ? session_.cgroup->MemoryKills() : 0;
-    TASKMINT_ASSIGN_OR_RETURN(UniqueFd input, InputFile(command_.input));
+    if (session_.cgroup != nullptr) {
+      memory_kills_ = session_.cgroup->MemoryKills();
+      process_refusals_ = session_.cgroup->ProcessRefusals();
+    }
+    TASKMINT_ASSIGN_OR_RETURN(UniqueFd input, Input());
     TASKMINT_ASSIGN_OR_RETURN(auto output, MakeOutputPipe(session_));
     output_.fd = std::move(output.first);
     int error_fd = output.second.get();
@@ -134,13 +197,33 @@ class Running {
     }
     output_.Drain();
     error_.Drain();
+    result_.written_bytes += static_cast<int64_t>(output_.kept.total() + error_.kept.total());
     result_.output = output_.kept.Take(&result_.output_cut_bytes);
     result_.error_output = error_.kept.Take(&result_.error_output_cut_bytes);
     result_.wall_ms = clock_.MonotonicMs() - started_ms_;
+    CountUsage();
     return std::move(result_);
   }
 
  private:
+  Result<UniqueFd> Input() {
+    if (command_.input_fd < 0) return InputFile(command_.input);
+    TASKMINT_ASSIGN_OR_RETURN(auto pipe, MakeInputPipe(session_));
+    pump_.Start(command_.input_fd, std::move(pipe.second));
+    return std::move(pipe.first);
+  }
+
+  void CountUsage() {
+    if (session_.cgroup == nullptr) return;
+    Cgroup& group = *session_.cgroup;
+    result_.hit_processes_max = group.ProcessRefusals() > process_refusals_;
+    if (const uint64_t peak = group.MemoryPeakBytes(); peak > 0) {
+      result_.memory_peak_bytes = static_cast<int64_t>(peak);
+    }
+    const auto processes = static_cast<int64_t>(group.ProcessesPeak());
+    result_.processes_peak = std::max<int64_t>(0, processes - Session::kOwnProcesses);
+  }
+
   Status Nonsense() {
     session_.channel->Close();
     return {Code::kUnavailable, Boundary::kSandbox, "the sandbox's agent sent nonsense"};
@@ -170,14 +253,24 @@ class Running {
     const uint64_t id = reader.Int();
     const int status = static_cast<int>(reader.Int());
     const uint64_t cpu_us = reader.Int();
+    const uint64_t filled_bytes = reader.Int();
+    const uint64_t resident_kib = reader.Int();
+    const uint64_t flags = reader.Int();
     if (reader.op() != Op::kExited || !reader.Done() || id != id_) return Nonsense();
     result_.cpu_ms = static_cast<int64_t>(cpu_us / 1000);
+    result_.written_bytes = static_cast<int64_t>(filled_bytes);
+    result_.memory_peak_bytes = static_cast<int64_t>(resident_kib << 10);
+    result_.hit_disk_max = (flags & kHitDiskLimit) != 0;
     if (WIFSIGNALED(status))
       result_.signal = WTERMSIG(status);
     else
       result_.exit_code = WEXITSTATUS(status);
     if (killed_) return true;
     result_.ending = result_.signal != 0 ? Ending::kSignalled : Ending::kExited;
+    if ((flags & kHitCpuLimit) != 0) {
+      result_.ending = Ending::kCpuTime;
+      return true;
+    }
     const bool like_killed = result_.signal == SIGKILL || result_.exit_code == 128 + SIGKILL;
     if (like_killed && MemoryRanOut()) result_.ending = Ending::kMemory;
     return true;
@@ -226,14 +319,17 @@ class Running {
   void Wait() {
     const int64_t now_ms = clock_.MonotonicMs();
     const int64_t until_ms = killed_ ? killed_ms_ + kKillMsMax : started_ms_ + command_.wall_ms_max;
-    pollfd polled[4] = {{session_.channel->fd(), POLLIN, 0},
-                        {output_.fd.get(), POLLIN, 0},
-                        {error_.fd.get(), POLLIN, 0},
-                        {killed_ ? -1 : stop_.fd(), POLLIN, 0}};
+    pollfd polled[] = {{session_.channel->fd(), POLLIN, 0},
+                       {output_.fd.get(), POLLIN, 0},
+                       {error_.fd.get(), POLLIN, 0},
+                       {killed_ ? -1 : stop_.fd(), POLLIN, 0},
+                       pump_.from(),
+                       pump_.into()};
     const int64_t wait_ms = std::clamp<int64_t>(until_ms - now_ms, 0, 3'600'000);
-    if (::poll(polled, 4, static_cast<int>(wait_ms)) <= 0) return;
+    if (::poll(polled, std::size(polled), static_cast<int>(wait_ms)) <= 0) return;
     if (polled[1].revents != 0) output_.Drain();
     if (polled[2].revents != 0) error_.Drain();
+    if ((polled[4].revents | polled[5].revents) != 0) pump_.Move();
   }
 
   Session& session_;
@@ -244,7 +340,9 @@ class Running {
   Stream error_;
   CommandResult result_;
   uint64_t id_ = 0;  // 0 until the agent has started it
+  InputPump pump_;
   uint64_t memory_kills_ = 0;
+  uint64_t process_refusals_ = 0;
   int64_t started_ms_ = 0;
   int64_t killed_ms_ = 0;
   bool killed_ = false;
@@ -259,6 +357,7 @@ Result<WireWriter> ProcessFrame(Op op, const Session& session, const Command& co
   };
   if (command.argv.empty() || command.argv[0].empty()) return bad("a command without a program");
   if (op == Op::kRun && command.wall_ms_max <= 0) return bad("wall_ms_max must be positive");
+  if (command.cpu_ms_max < 0) return bad("cpu_ms_max must not be negative");
   if (command.output_bytes_max <= 0) return bad("output_bytes_max must be positive");
   std::map<std::string, std::string> variables = session.variables;
   for (const auto& [name, value] : command.variables) variables[name] = value;
@@ -275,6 +374,7 @@ Result<WireWriter> ProcessFrame(Op op, const Session& session, const Command& co
   WireWriter frame(op);
   frame.Bytes(command.folder.empty() ? work_path : command.folder)
       .Int(op == Op::kRun ? static_cast<uint64_t>(command.wall_ms_max + kAgentGraceMs) : 0)
+      .Int(op == Op::kRun ? static_cast<uint64_t>(command.cpu_ms_max) : 0)
       .List(command.argv)
       .List(environment);
   if (frame.size() > kFrameBytesMax) return bad("a command of more than 4 MiB");

@@ -35,6 +35,8 @@ std::string_view EndingName(Ending ending) {
       return "signalled";
     case Ending::kWallTime:
       return "wall-time";
+    case Ending::kCpuTime:
+      return "cpu-time";
     case Ending::kOutput:
       return "output";
     case Ending::kMemory:
@@ -43,6 +45,14 @@ std::string_view EndingName(Ending ending) {
       return "cancelled";
   }
   return "unknown";
+}
+
+std::string_view CauseOf(const CommandResult& result) {
+  const bool by_itself = result.ending == Ending::kExited || result.ending == Ending::kSignalled;
+  if (by_itself && result.hit_disk_max) return "disk";
+  const bool failed = result.ending == Ending::kSignalled || result.exit_code != 0;
+  if (by_itself && failed && result.hit_processes_max) return "processes";
+  return EndingName(result.ending);
 }
 
 std::vector<std::string> SandboxSpec::DefaultMaskedPaths() {

@@ -3,6 +3,7 @@
 #define TASKMINT_SANDBOX_SANDBOX_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -82,6 +83,7 @@ enum class Ending {
   kExited,     // by itself: exit_code holds
   kSignalled,  // by a signal: signal holds
   kWallTime,   // killed at wall_ms_max
+  kCpuTime,    // killed at cpu_ms_max
   kOutput,     // killed because it wrote more than output_bytes_max
   kMemory,     // killed by the sandbox's memory limit
   kCancelled,  // by the stop token
@@ -97,7 +99,12 @@ struct Command {
   std::map<std::string, std::string> variables;
   // Bytes given to standard input.
   std::string input;
+  // Instead of them, where not -1: what can be read from this descriptor of the caller's, until its
+  // end, as it comes. It stays open.
+  int input_fd = -1;
   int64_t wall_ms_max = 600'000;
+  // User and system time of everything inside, looked at ten times a second. 0: none.
+  int64_t cpu_ms_max = 0;
   // Standard output and error each; beyond it head and tail are kept and the cut is said, and the
   // command goes on, unless more than `written_bytes_max` was written (kOutput).
   int64_t output_bytes_max = 1 << 20;
@@ -106,6 +113,9 @@ struct Command {
   // Standard error goes where standard output goes, so that their order is the one in which they
   // were written; `error_output` stays empty.
   bool joined_output = false;
+  // Called, in the thread of Run, with every byte of standard output and error as it comes.
+  std::function<void(std::string_view)> on_output;
+  std::function<void(std::string_view)> on_error_output;
 };
 
 // What a command did. A non-zero exit is a value, not an error.
@@ -119,9 +129,27 @@ struct CommandResult {
   int64_t output_cut_bytes = 0;
   int64_t error_output_cut_bytes = 0;
   int64_t wall_ms = 0;
-  // User and system time of the command and its children in milliseconds.
+  // User and system time of the command and of the children that it waited for, in milliseconds.
   int64_t cpu_ms = 0;
+  // Bytes written to standard output and error, and those by which the file systems of the sandbox
+  // grew meanwhile.
+  int64_t written_bytes = 0;
+  // The most memory that all processes and file systems of the sandbox used since it was opened;
+  // where no control group counts it, what the largest of these processes used.
+  int64_t memory_peak_bytes = 0;
+  // The most processes and threads inside at once since it was opened, ours left out; 0 where no
+  // control group counts them.
+  int64_t processes_peak = 0;
+  // A process or thread was refused for processes_max meanwhile; known where a control group
+  // counts.
+  bool hit_processes_max = false;
+  // It failed, and a file system of the sandbox was full then, or a file at its limit.
+  bool hit_disk_max = false;
 };
+
+// What ended a command, in one word: that of its ending, or, where it failed by itself after it had
+// met a limit that kills nobody, "processes" or "disk".
+std::string_view CauseOf(const CommandResult& result);
 
 // A long-running process spoken to in lines, such as a warm test runner. Its standard input and
 // output are ours; its standard error is kept up to 1 MiB. Not thread-safe. Destroying it kills it.
@@ -135,6 +163,12 @@ class LineProcess {
   virtual Result<std::string> ReadLine(int64_t wall_ms_max, std::stop_token stop) = 0;
   // Standard error so far (tail).
   virtual std::string error_output() = 0;
+  // Sends a signal to the process and its group. INVALID_ARGUMENT for what is no signal; fine once
+  // it has ended.
+  virtual Status Signal(int number) = 0;
+  // Waits for the end: exit code or signal, and nothing else of the result. DEADLINE_EXCEEDED
+  // (sandbox) after wall_ms_max, UNAVAILABLE when the sandbox died, CANCELLED by the token.
+  virtual Result<CommandResult> Wait(int64_t wall_ms_max, std::stop_token stop) = 0;
 };
 
 // Limits of what is taken out of a sandbox.

@@ -24,10 +24,12 @@ inline constexpr uint16_t kForwarderPort = 3128;
 
 enum class Op : uint8_t {
   // Host to agent. Every request but kKill has one reply, or a sequence that ends in kOk or kError.
-  kRun = 1,  // folder, wall_ms, argv, variables; fds: stdin, stdout, stderr -> kStarted, kExited
-  kStart,    // folder, wall_ms (0), argv, variables; fds: stdin, stdout, life -> kStarted
-  kKill,     // id of a kRun: no reply of its own, kExited follows
-  kStop,     // id of a kStart: killed and forgotten
+  // folder, wall_ms, cpu_ms, argv, variables; fds: stdin, stdout, stderr -> kStarted, kExited
+  kRun = 1,
+  kStart,  // folder, wall_ms (0), cpu_ms (0), argv, variables; fds: stdin, stdout, life -> kStarted
+  kKill,   // id of a kRun: no reply of its own, kExited follows
+  kStop,   // id of a kStart: killed and forgotten
+  kSignal,       // id of a kStart, number -> kOk, also where it has ended
   kErrorOutput,  // id of a kStart -> kData, kOk
   kPut,          // folder, modified_s, file parts
   kRemove,       // paths
@@ -40,10 +42,16 @@ enum class Op : uint8_t {
   kOk,
   kError,    // errno, text
   kStarted,  // id
-  kExited,   // id, wait status, cpu microseconds
-  kData,     // bytes
-  kFiles,    // file parts
+  kExited,  // id, wait status, cpu microseconds, bytes by which file systems grew, largest resident
+            // KiB, the flags
+            // below
+  kData,    // bytes
+  kFiles,   // file parts
 };
+
+// What kExited says beside the wait status.
+inline constexpr uint64_t kHitCpuLimit = 1;   // killed for it
+inline constexpr uint64_t kHitDiskLimit = 2;  // failed with a full file system or file
 
 // Builds a frame's body.
 class WireWriter {

@@ -6,13 +6,18 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string_view>
 
+#include "sandbox/agent/usage.h"
 #include "sandbox/wire.h"
 
 namespace taskmint::sandbox {
 namespace {
+
+// How often CPU time is looked at, where it is limited.
+constexpr int64_t kCpuLookMs = 100;
 
 std::vector<std::string> Candidates(const std::string& program,
                                     const std::vector<std::string>& variables) {
@@ -113,7 +118,7 @@ int64_t NowMs() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
-Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, int64_t wall_ms,
+Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, const TimeLimits& times,
                                      bool* folder_failed) {
   if (request.argv.empty() || request.argv[0].empty()) {
     errno = ENOENT;
@@ -135,6 +140,8 @@ Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, int64
       programs.data(),     argv.data(),          variables.data(),    request.folder.c_str(),
       request.input.get(), request.output.get(), request.error.get(), limits_};
   volatile Failure failure;
+  const uint64_t used_bytes_before = file_systems_.UsedBytes();
+  const uint64_t cpu_us_before = times.cpu_ms > 0 ? CpuMicrosecondsInside() : 0;
   const pid_t pid = Launch(plan, &failure);
   if (pid < 0) return nullptr;
   if (failure.error != 0) {
@@ -146,10 +153,14 @@ Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, int64
     return nullptr;
   }
   Tracked& process = tracked_.emplace_back();
+  process.used_bytes_before = used_bytes_before;
   process.id = next_id_++;
   process.pid = pid;
   process.is_line = is_line;
-  process.deadline_ms = wall_ms > 0 ? NowMs() + wall_ms : 0;
+  process.deadline_ms = times.wall_ms > 0 ? NowMs() + times.wall_ms : 0;
+  if (times.cpu_ms > 0) {
+    process.cpu_us_max = cpu_us_before + static_cast<uint64_t>(times.cpu_ms) * 1000;
+  }
   process.error = std::move(error_read);
   return &process;
 }
@@ -170,6 +181,13 @@ void Processes::Kill(const Tracked& process) {
     if (other.id != process.id && !other.ended) return;
   }
   kill(-1, SIGKILL);
+}
+
+void Processes::Signal(uint64_t id, int number) {
+  const Tracked* process = Find(id);
+  if (process == nullptr || process->ended) return;
+  // Either leads a group of its own, or has just begun and leads none yet.
+  if (kill(-process->pid, number) != 0) kill(process->pid, number);
 }
 
 void Processes::Stop(uint64_t id) {
@@ -206,11 +224,11 @@ void Processes::Note(pid_t pid, int status, const rusage& usage, std::vector<Exi
       [[maybe_unused]] const ssize_t ignored = write(it->life.get(), &status, sizeof status);
       it->life.reset();
     } else {
-      const auto microseconds = [](const timeval& time) {
-        return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
-      };
-      exits->push_back(
-          {it->id, status, microseconds(usage.ru_utime) + microseconds(usage.ru_stime)});
+      const uint64_t used = file_systems_.UsedBytes();
+      exits->push_back({it->id, status, CpuMicroseconds(usage),
+                        used - std::min(used, it->used_bytes_before),
+                        static_cast<uint64_t>(usage.ru_maxrss), it->hit_cpu_limit,
+                        status != 0 && file_systems_.AnyIsFull()});
       tracked_.erase(it);
     }
     return;
@@ -228,9 +246,23 @@ std::vector<Processes::Exit> Processes::Reap() {
   }
 }
 
-int Processes::EnforceDeadlines() {
+int Processes::EnforceTimes() {
   int64_t next = -1;
   const int64_t now = NowMs();
+  for (Tracked& process : tracked_) {
+    if (process.cpu_us_max == 0) continue;
+    if (now >= next_cpu_look_ms_) {
+      cpu_us_inside_ = CpuMicrosecondsInside();
+      next_cpu_look_ms_ = now + kCpuLookMs;
+    }
+    if (cpu_us_inside_ < process.cpu_us_max) {
+      next = next_cpu_look_ms_ - now;
+      continue;
+    }
+    process.cpu_us_max = 0;
+    process.hit_cpu_limit = true;
+    Kill(process);
+  }
   for (Tracked& process : tracked_) {
     if (process.deadline_ms == 0) continue;
     if (process.deadline_ms <= now) {

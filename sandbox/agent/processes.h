@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/agent/usage.h"
 #include "sandbox/fd.h"
 
 namespace taskmint::sandbox {
@@ -20,6 +21,12 @@ struct ProcessLimits {
   uint64_t address_bytes = 0;
   uint64_t file_bytes = 0;
   uint64_t open_files = 0;
+};
+
+// Of one process and what it starts. 0: none.
+struct TimeLimits {
+  int64_t wall_ms = 0;
+  int64_t cpu_ms = 0;
 };
 
 struct ProcessRequest {
@@ -44,31 +51,42 @@ class Processes {
     bool is_line = false;
     bool ended = false;
     int64_t deadline_ms = 0;  // 0: none
-    UniqueFd life;            // line processes: gets the wait status, then end of file
-    UniqueFd error;           // line processes: read end of their standard error
+    uint64_t cpu_us_max = 0;  // of all that runs inside, counted from the beginning; 0: none
+    bool hit_cpu_limit = false;
+    uint64_t used_bytes_before = 0;  // of the file systems
+    UniqueFd life;                   // line processes: gets the wait status, then end of file
+    UniqueFd error;                  // line processes: read end of their standard error
     std::string error_tail;
   };
   struct Exit {
     uint64_t id;
     int status;
     uint64_t cpu_us;
+    uint64_t filled_bytes;  // by which the file systems grew
+    uint64_t resident_kib;
+    bool hit_cpu_limit;
+    bool file_system_full;  // where it failed
   };
 
   explicit Processes(const ProcessLimits& limits) : limits_(limits) {}
 
   // The new process, or null with errno set, and `folder_failed` when it was the folder's fault.
-  Tracked* Start(ProcessRequest request, bool is_line, int64_t wall_ms, bool* folder_failed);
+  Tracked* Start(ProcessRequest request, bool is_line, const TimeLimits& times,
+                 bool* folder_failed);
   Tracked* Find(uint64_t id);
   // Kills a command and, unless a line process lives beside it, whatever else it left running.
   void Kill(const Tracked& process);
+  // Sends a signal to a line process and its group.
+  void Signal(uint64_t id, int number);
   // Kills a line process likewise, waits for it and forgets it.
   void Stop(uint64_t id);
   // Kills everything but the agent and waits.
   void KillAll();
   // Takes every zombie; returns the ended commands, which are forgotten.
   std::vector<Exit> Reap();
-  // Kills commands beyond their deadline; milliseconds to the next one, -1 without.
-  int EnforceDeadlines();
+  // Kills commands beyond their wall or CPU time; milliseconds until it is to be called again, -1
+  // for whenever something happens.
+  int EnforceTimes();
   // Reads what a line process wrote to its standard error.
   static void DrainError(Tracked& process);
   std::list<Tracked>& all() { return tracked_; }
@@ -77,7 +95,10 @@ class Processes {
   void Note(pid_t pid, int status, const rusage& usage, std::vector<Exit>* exits);
 
   ProcessLimits limits_;
+  const WritableFileSystems file_systems_;
   uint64_t next_id_ = 1;
+  uint64_t cpu_us_inside_ = 0;
+  int64_t next_cpu_look_ms_ = 0;
   std::list<Tracked> tracked_;
 };
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,7 +38,7 @@ class Agent {
   int Serve() {
     if (!Send(WireWriter(Op::kHello))) return 1;
     while (true) {
-      const int wait_ms = processes_.EnforceDeadlines();
+      const int wait_ms = processes_.EnforceTimes();
       Wait(wait_ms);
       if (polled_[1].revents != 0) TakeExits();
       size_t next = 2;
@@ -75,8 +76,18 @@ class Agent {
       Send(WireWriter(Op::kExited)
                .Int(exit.id)
                .Int(static_cast<uint32_t>(exit.status))
-               .Int(exit.cpu_us));
+               .Int(exit.cpu_us)
+               .Int(exit.filled_bytes)
+               .Int(exit.resident_kib)
+               .Int(FlagsOf(exit)));
     }
+  }
+
+  static uint64_t FlagsOf(const Processes::Exit& exit) {
+    uint64_t flags = exit.hit_cpu_limit ? kHitCpuLimit : 0;
+    const bool file_full = WIFSIGNALED(exit.status) && WTERMSIG(exit.status) == SIGXFSZ;
+    if (file_full || exit.file_system_full) flags |= kHitDiskLimit;
+    return flags;
   }
 
   bool Send(const WireWriter& writer) {
@@ -156,6 +167,13 @@ class Agent {
       case Op::kStop:
         processes_.Stop(reader.Int());
         return Reply(0);
+      case Op::kSignal: {
+        const uint64_t id = reader.Int();
+        const uint64_t number = reader.Int();
+        if (number == 0 || number >= NSIG) return Reply(EINVAL);
+        processes_.Signal(id, static_cast<int>(number));
+        return Reply(0);
+      }
       case Op::kErrorOutput:
         return SendErrorOutput(reader.Int());
       case Op::kPut:
@@ -189,7 +207,9 @@ class Agent {
     const bool is_line = reader.op() == Op::kStart;
     ProcessRequest request;
     request.folder = reader.Bytes();
-    const int64_t wall_ms = static_cast<int64_t>(reader.Int());
+    TimeLimits times;
+    times.wall_ms = static_cast<int64_t>(reader.Int());
+    times.cpu_ms = static_cast<int64_t>(reader.Int());
     request.argv = reader.List();
     request.variables = reader.List();
     if (!reader.Done() || fds_.size() != kFdsMax) return false;
@@ -199,7 +219,7 @@ class Agent {
     const std::string folder = request.folder;
     bool folder_failed = false;
     Processes::Tracked* process =
-        processes_.Start(std::move(request), is_line, wall_ms, &folder_failed);
+        processes_.Start(std::move(request), is_line, times, &folder_failed);
     if (process == nullptr) return Reply(errno, folder_failed ? folder.c_str() : "");
     if (is_line) process->life = std::move(fds_[2]);
     return Send(WireWriter(Op::kStarted).Int(process->id));
