@@ -55,6 +55,12 @@ Command& Command::Texts(const std::string& name, std::vector<std::string>& targe
   return *this;
 }
 
+Command& Command::Rest(const std::string& name, std::vector<std::string>& target,
+                       const std::string& type, const std::string& help) {
+  app_->positionals_at_end();
+  return Texts(name, target, type, help);
+}
+
 Command& Command::NotEmpty(const std::string& name) {
   app_->get_option(name)->check(CLI::Validator(
       [](std::string& value) { return std::string(value.empty() ? "the value is empty" : ""); },

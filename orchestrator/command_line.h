@@ -40,6 +40,9 @@ class Command {
                 const std::string& help);
   Command& Texts(const std::string& name, std::vector<std::string>& target, const std::string& type,
                  const std::string& help);
+  // The positional that takes the rest of the line, whatever it looks like.
+  Command& Rest(const std::string& name, std::vector<std::string>& target, const std::string& type,
+                const std::string& help);
   Command& Number(const std::string& name, int64_t& target, int64_t min, int64_t max,
                   const std::string& help);
   Command& Seed(const std::string& name, uint64_t& target, const std::string& help);

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   AddPlay(root);
   AddTrajectory(root);
   AddStore(root);
+  AddSandbox(root);
   AddDoctor(root);
   const int code = line.Run(argc, argv, [] { taskmint::SetLogLevel(std::string_view(log_level)); });
   if (std::fflush(stdout) != 0 && errno != EPIPE) {

@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +24,9 @@ constexpr int64_t kKillMsMax = 10'000;
 constexpr int64_t kAgentGraceMs = 2'000;
 // Written more often than this many times the kept bytes: the command is killed.
 constexpr int64_t kOutputFactor = 64;
+
+// How often the size of a terminal is looked at.
+constexpr int64_t kSizeLookMs = 500;
 
 // Keeps the head and the tail of what comes.
 class KeptOutput {
@@ -172,6 +177,7 @@ class Running {
       memory_kills_ = session_.cgroup->MemoryKills();
       process_refusals_ = session_.cgroup->ProcessRefusals();
     }
+    if (command_.terminal_fd >= 0) return StartOnTerminal(frame);
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd input, Input());
     TASKMINT_ASSIGN_OR_RETURN(auto output, MakeOutputPipe(session_));
     output_.fd = std::move(output.first);
@@ -206,6 +212,34 @@ class Running {
   }
 
  private:
+  Status StartOnTerminal(const WireWriter& frame) {
+    const auto failed = [](const char* what) {
+      return Status(Code::kUnavailable, Boundary::kSandbox,
+                    std::string(what) + ": " + std::strerror(errno));
+    };
+    output_.fd.reset(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+    char name[128];
+    if (!output_.fd.valid() || ::unlockpt(output_.fd.get()) != 0 ||
+        ::ptsname_r(output_.fd.get(), name, sizeof name) != 0) {
+      return failed("cannot make a terminal");
+    }
+    const UniqueFd inside(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    UniqueFd typed(::fcntl(output_.fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!inside.valid() || !typed.valid()) return failed("cannot open a terminal");
+    if (command_.input_fd >= 0) pump_.Start(command_.input_fd, std::move(typed));
+    FollowSize();
+    started_ms_ = clock_.MonotonicMs();
+    return session_.channel->Send(frame, {inside.get(), inside.get(), inside.get()});
+  }
+
+  void FollowSize() {
+    winsize size{};
+    if (::ioctl(command_.terminal_fd, TIOCGWINSZ, &size) != 0) return;
+    if (std::memcmp(&size, &size_, sizeof size) == 0) return;
+    size_ = size;
+    ::ioctl(output_.fd.get(), TIOCSWINSZ, &size);
+  }
+
   Result<UniqueFd> Input() {
     if (command_.input_fd < 0) return InputFile(command_.input);
     TASKMINT_ASSIGN_OR_RETURN(auto pipe, MakeInputPipe(session_));
@@ -325,7 +359,11 @@ class Running {
                        {killed_ ? -1 : stop_.fd(), POLLIN, 0},
                        pump_.from(),
                        pump_.into()};
-    const int64_t wait_ms = std::clamp<int64_t>(until_ms - now_ms, 0, 3'600'000);
+    int64_t wait_ms = std::clamp<int64_t>(until_ms - now_ms, 0, 3'600'000);
+    if (command_.terminal_fd >= 0 && output_.fd.valid()) {
+      FollowSize();
+      wait_ms = std::min(wait_ms, kSizeLookMs);
+    }
     if (::poll(polled, std::size(polled), static_cast<int>(wait_ms)) <= 0) return;
     if (polled[1].revents != 0) output_.Drain();
     if (polled[2].revents != 0) error_.Drain();
@@ -341,6 +379,7 @@ class Running {
   CommandResult result_;
   uint64_t id_ = 0;  // 0 until the agent has started it
   InputPump pump_;
+  winsize size_{};
   uint64_t memory_kills_ = 0;
   uint64_t process_refusals_ = 0;
   int64_t started_ms_ = 0;

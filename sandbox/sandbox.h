@@ -102,6 +102,9 @@ struct Command {
   // Instead of them, where not -1: what can be read from this descriptor of the caller's, until its
   // end, as it comes. It stays open.
   int input_fd = -1;
+  // Where not -1: standard input, output and error are one terminal inside, of the size of this
+  // terminal of the caller's, which is looked at twice a second. `input_fd` is what is typed.
+  int terminal_fd = -1;
   int64_t wall_ms_max = 600'000;
   // User and system time of everything inside, looked at ten times a second. 0: none.
   int64_t cpu_ms_max = 0;

@@ -51,6 +51,8 @@ std::optional<std::string> Interruption(const TestRunOutput& output, int64_t wal
     }
     case sandbox::Ending::kWallTime:
       return "ran past " + std::to_string((wall_ms_max + 999) / 1000) + " s";
+    case sandbox::Ending::kCpuTime:
+      return std::string("used more CPU time than allowed");
     case sandbox::Ending::kOutput:
       return std::string("wrote more output than allowed");
     case sandbox::Ending::kMemory:

@@ -87,6 +87,8 @@ std::string EndingText(const CommandResult& result, int64_t timeout_s, const std
     case Ending::kWallTime:
       return "killed with all that ran beside it: not done after " + std::to_string(timeout_s) +
              " s; timeout_s sets the time";
+    case Ending::kCpuTime:
+      return "killed: out of CPU time";
     case Ending::kOutput:
       return "killed: it wrote more than " + std::to_string(kWrittenBytesMax >> 20) + " MiB";
     case Ending::kMemory:

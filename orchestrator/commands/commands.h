@@ -20,6 +20,7 @@ void AddImport(Command root);
 void AddPlay(Command root);
 void AddTrajectory(Command root);
 void AddStore(Command root);
+void AddSandbox(Command root);
 void AddDoctor(Command root);
 
 // --store DIR, the same for all of them.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -82,6 +83,7 @@ struct Failure {
   dup2(plan.input, 0);
   dup2(plan.output, 1);
   dup2(plan.error, 2);
+  ioctl(0, TIOCSCTTY, 0);  // fails where it is no terminal, which is fine
   syscall(SYS_close_range, 3U, ~0U, 0U);
   Limit(RLIMIT_NPROC, plan.limits.processes);
   Limit(RLIMIT_AS, plan.limits.address_bytes);

@@ -1,0 +1,126 @@
+// `taskmint sandbox`, the binary.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "tests/environments/git_fixture.h"
+#include "tests/orchestrator/command_process.h"
+
+namespace taskmint::orchestrator {
+namespace {
+
+using environments::TemporaryFolder;
+using testing::HasSubstr;
+
+CommandOutcome Exec(std::vector<std::string> options, const std::vector<std::string>& argv,
+                    const std::string& input = "") {
+  std::vector<std::string> arguments = {"sandbox", "exec"};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  arguments.emplace_back("--");
+  arguments.insert(arguments.end(), argv.begin(), argv.end());
+  return Taskmint(arguments, {}, input);
+}
+
+TEST(SandboxCommandTest, StreamsPassThroughUnchangedAndTheStatusIsTheCommands) {
+  std::string bytes(300'000, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7);
+  const CommandOutcome copied = Exec({}, {"sh", "-c", "cat; echo told >&2; exit 41"}, bytes);
+  EXPECT_EQ(copied.code, 41);
+  EXPECT_TRUE(copied.output == bytes);
+  EXPECT_EQ(copied.errors, "told\n");
+  EXPECT_EQ(Exec({}, {"sh", "-c", "kill -TERM $$"}).code, 128 + SIGTERM);
+  const CommandOutcome none = Exec({}, {"no-such-program"});
+  EXPECT_EQ(none.code, 127);
+  EXPECT_THAT(none.errors, HasSubstr("no-such-program"));
+}
+
+TEST(SandboxCommandTest, WhatIsPutKeepsItsModeAndMayBeRun) {
+  const TemporaryFolder folder;
+  const auto write = [&](const std::string& name, const std::string& text, mode_t mode) {
+    std::filesystem::create_directories(folder.path() + "/tree/deep");
+    std::ofstream(folder.path() + "/tree/" + name) << text;
+    ASSERT_EQ(::chmod((folder.path() + "/tree/" + name).c_str(), mode), 0);
+  };
+  write("run", "#!/bin/sh\necho ran\n", 0750);
+  write("deep/secret", "s", 0600);
+  std::filesystem::create_symlink("deep/secret", folder.path() + "/tree/link");
+  const std::string put = folder.path() + "/tree:";
+  const CommandOutcome seen =
+      Exec({"--put", put + "/tmp/t", "--put", folder.path() + "/tree/run:/opt/bin/go", "--put",
+            put + "below"},
+           {"sh", "-c",
+            "/tmp/t/run && /opt/bin/go && stat -c '%a %n' /tmp/t/run /tmp/t/deep/secret "
+            "below/deep/secret && readlink /tmp/t/link"});
+  EXPECT_EQ(seen.output,
+            "ran\nran\n750 /tmp/t/run\n600 /tmp/t/deep/secret\n600 below/deep/secret\n"
+            "deep/secret\n");
+  EXPECT_EQ(seen.code, 0) << seen.errors;
+  for (const char* bad : {"nothing", ":/work", "tree:", "/no/such/file:/work/a",
+                          "/dev/null:/work/a", "/etc/passwd:/a"}) {
+    const CommandOutcome refused = Exec({"--put", bad}, {"true"});
+    EXPECT_EQ(refused.code, 2) << bad << refused.errors;
+  }
+}
+
+TEST(SandboxCommandTest, ThereIsNoNetworkAndNothingOfTheCallersEnvironment) {
+  const CommandOutcome seen =
+      Taskmint({"sandbox", "exec", "--env", "COLOUR=blue", "--", "sh", "-c",
+                "env | grep -c SECRET; echo $COLOUR; cat /proc/net/dev | grep -vc lo:"},
+               {{"SECRET_OF_TEST", "x"}});
+  EXPECT_EQ(seen.output, "0\nblue\n2\n") << seen.errors;
+}
+
+TEST(SandboxCommandTest, EveryLimitIsToldByItsName) {
+  const auto cause = [](const std::vector<std::string>& options, const std::string& script) {
+    std::vector<std::string> all = {"--json"};
+    all.insert(all.end(), options.begin(), options.end());
+    const CommandOutcome outcome = Exec(all, {"sh", "-c", script});
+    const nlohmann::json told = outcome.Json();
+    EXPECT_TRUE(told.is_object()) << outcome.output << outcome.errors;
+    return std::to_string(outcome.code) + " " + told.value("cause", "");
+  };
+  const std::string spin = "while :; do :; done";
+  EXPECT_EQ(cause({}, "exit 5"), "5 exited");
+  EXPECT_EQ(cause({}, "kill -9 $$"), "137 signalled");
+  EXPECT_EQ(cause({"--wall-seconds", "1"}, "sleep 60"), "137 wall-time");
+  EXPECT_EQ(cause({"--cpu-seconds", "1"}, spin), "137 cpu-time");
+  EXPECT_EQ(cause({"--output-mib", "1"}, "yes"), "137 output");
+  EXPECT_EQ(
+      cause({"--disk-mib", "1"}, "head -c 1000000 /dev/zero > a; head -c 999999 /dev/zero > b"),
+      "1 disk");
+}
+
+TEST(SandboxCommandTest, AnInterruptEndsItAndAGoneReaderToo) {
+  CommandProcess process({"sandbox", "exec", "--", "sh", "-c", "echo ready; sleep 60"}, {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  process.Signal(SIGINT);
+  EXPECT_EQ(process.Wait().code, 130);
+  const std::string line = std::string("timeout 20 '") + TASKMINT_BINARY +
+                           "' sandbox exec -- yes | head -n 1 > /dev/null";
+  EXPECT_EQ(std::system(line.c_str()), 0);
+}
+
+TEST(SandboxCommandTest, AShellRunsOnATerminalOnly) {
+  const CommandOutcome refused = Taskmint({"sandbox", "shell"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.errors, HasSubstr("wants a terminal"));
+  const TemporaryFolder folder;
+  const std::string typed = folder.path() + "/typed", seen = folder.path() + "/seen";
+  std::ofstream(typed) << "test -t 0 && echo on-a-$((2*21))-terminal; exit 9\n";
+  const std::string line = std::string("script -qec \"stty rows 31 cols 97; '") + TASKMINT_BINARY +
+                           "' sandbox shell\" " + seen + " < " + typed + " > /dev/null";
+  EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), 9);
+  std::ifstream file(seen);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_THAT(text, HasSubstr("on-a-42-terminal"));
+}
+
+}  // namespace
+}  // namespace taskmint::orchestrator
