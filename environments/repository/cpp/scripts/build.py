@@ -22,6 +22,8 @@ NO_OPTION = re.compile(r"FUZZ|PERF|BENCH|COVER|VALGRIND|INSTALL|CUDA|SANITI|ONLI
                        r"DOWNLOAD|EXAMPLE|LOCALE|MODULE|WINDOWS|MSVC", re.IGNORECASE)
 OPTION = re.compile(r"\b(?:cmake_dependent_)?option\s*\(\s*([A-Za-z0-9_]+)", re.IGNORECASE)
 ERROR = re.compile(r"\b[Ee]rror\b|^FAILED|undefined reference|cannot find|not found", re.MULTILINE)
+# What ninja says, and makes nothing at all.
+UNTOLD_FILE = "missing and no known rule to make it"
 LOG_BYTES_MAX = 96 << 10
 # What sources of an earlier day need of today's base. GCC's headers of every year include less of
 # one another, and the size of a signal's stack, which the frameworks that repositories bring along
@@ -236,8 +238,15 @@ class Build(TestListing, ProgramLinking, SentinelBuilding):
     def make(self, names):
         if not names:
             return True
-        code, text = self.run(["ninja", "-k", "0", "-j", str(self.request["jobs"])] + names,
-                              self.build, True)
+        command = ["ninja", "-k", "0", "-j", str(self.request["jobs"])]
+        code, text = self.run(command + names, self.build, True)
+        if code and UNTOLD_FILE in text:
+            # A library that another project, built within, does not say that it leaves.
+            needs = {need for name in names for need in self.targets.get(name, {}).get("needs", [])}
+            others = sorted(self.by_id[need]["name"] for need in needs if need in self.by_id and
+                            self.by_id[need]["type"] == "UTILITY")
+            if others and self.run(command + others, self.build, True)[0] == 0:
+                code, text = self.run(command + names, self.build, True)
         if code:
             self.unbuilt += re.findall(r"^FAILED: (\S+)", text, re.MULTILINE)
         return code == 0
