@@ -22,6 +22,8 @@ enum ExitCode : int {
   kExitBadArguments = 2,
   // The store holds no kept task of this input.
   kExitNothingKept = 3,
+  // Of `sandbox`: none can be opened here.
+  kExitNoSandbox = 125,
   // By Ctrl-C or SIGTERM; the same command goes on.
   kExitInterrupted = 130,
 };

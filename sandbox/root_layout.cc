@@ -95,7 +95,8 @@ class Layout {
       else if (IsFolder(path))
         Add({"--ro-bind", path, path});
     }
-    Add({"--proc", "/proc"});
+    // Some settings of namespaces of its own would be its own to change.
+    Add({"--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"});
     for (const char* path : kMaskedProcFiles) {
       struct stat info;
       if (::stat(path, &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)) != 0) {

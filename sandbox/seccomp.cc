@@ -5,11 +5,13 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 namespace taskmint::sandbox {
 namespace {
@@ -36,6 +38,11 @@ constexpr const char* kDenied[] = {
     // Relics.
     "_sysctl", "sysfs", "uselib", "ustat", "nfsservctl"};
 
+// The same, of kernels that this libseccomp may be too old for: numbers from 424 on are those of
+// every architecture.
+constexpr std::pair<const char*, int> kDeniedByNumber[] = {{"lsm_set_self_attr", 460},
+                                                           {"open_tree_attr", 467}};
+
 // One comparison of one argument. The macros of libseccomp leave a field to the compiler's
 // warnings.
 scmp_arg_cmp Compare(unsigned argument, scmp_compare how, uint64_t value, uint64_t other = 0) {
@@ -55,6 +62,11 @@ class Filter {
   void Deny(const char* name, int error, Comparison... comparison) {
     const int number = seccomp_syscall_resolve_name(name);
     if (number == __NR_SCMP_ERROR) return;  // this libseccomp does not know it
+    DenyNumber(number, error, comparison...);
+  }
+
+  template <typename... Comparison>
+  void DenyNumber(int number, int error, Comparison... comparison) {
     const int failed = seccomp_rule_add(Get(), SCMP_ACT_ERRNO(static_cast<uint32_t>(error)), number,
                                         sizeof...(comparison), comparison...);
     // Another architecture's call.
@@ -91,8 +103,29 @@ void DenySockets(Filter& filter) {
   }
 }
 
+// Those of the agent, process 1, and of all processes of the user, which is one of them. The kernel
+// reads 32 bits of an id.
+void DenyPriorities(Filter& filter) {
+  constexpr uint64_t kInt = 0xffffffffU;
+  for (const char* name :
+       {"sched_setscheduler", "sched_setparam", "sched_setattr", "sched_setaffinity"}) {
+    filter.Deny(name, EPERM, Compare(0, SCMP_CMP_MASKED_EQ, kInt, 1));
+  }
+  filter.Deny("setpriority", EPERM, Compare(0, SCMP_CMP_MASKED_EQ, kInt, PRIO_USER));
+  filter.Deny("setpriority", EPERM, Compare(1, SCMP_CMP_MASKED_EQ, kInt, 1));
+  constexpr uint64_t kIoPriorityOfUser = 3;  // IOPRIO_WHO_USER
+  filter.Deny("ioprio_set", EPERM, Compare(0, SCMP_CMP_MASKED_EQ, kInt, kIoPriorityOfUser));
+  filter.Deny("ioprio_set", EPERM, Compare(1, SCMP_CMP_MASKED_EQ, kInt, 1));
+}
+
 void AddRules(Filter& filter) {
   for (const char* name : kDenied) filter.Deny(name, EPERM);
+  for (const auto& [name, number] : kDeniedByNumber) {
+    if (seccomp_syscall_resolve_name(name) == __NR_SCMP_ERROR)
+      filter.DenyNumber(number, EPERM);
+    else
+      filter.Deny(name, EPERM);
+  }
   // ENOSYS: the C library then uses clone, whose flags can be seen here.
   for (const char* name : {"clone3", "io_uring_setup", "io_uring_enter", "io_uring_register"}) {
     filter.Deny(name, ENOSYS);
@@ -110,6 +143,7 @@ void AddRules(Filter& filter) {
   }
   // Another process's limits (the agent's); one's own, pid 0, are free to lower.
   filter.Deny("prlimit64", EPERM, Compare(0, SCMP_CMP_NE, 0), Compare(2, SCMP_CMP_NE, 0));
+  DenyPriorities(filter);
   // Personalities but Linux's own; 0xffffffff asks for the present one. One comparison an argument
   // and rule, so the kinds are listed: the low byte, and the flags above it.
   for (uint64_t bit = 1; bit < 0x100; bit <<= 1) {

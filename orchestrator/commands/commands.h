@@ -23,6 +23,9 @@ void AddStore(Command root);
 void AddSandbox(Command root);
 void AddDoctor(Command root);
 
+// Below `sandbox`.
+void AddSandboxAttack(Command sandbox);
+
 // --store DIR, the same for all of them.
 void AddStoreOption(Command& command, std::string& folder);
 

@@ -22,7 +22,6 @@
 namespace taskmint::orchestrator {
 namespace {
 
-constexpr int kExitNoSandbox = 125;
 constexpr int kExitNoProgram = 127;
 constexpr int64_t kMebibyte = int64_t{1} << 20;
 
@@ -337,6 +336,7 @@ void AddSandbox(Command root) {
   shell.Example("taskmint sandbox shell --put .:/work")
       .Example("taskmint sandbox shell -- python3")
       .Action([] { return RunShell(shell_options); });
+  AddSandboxAttack(sandbox);
   sandbox.RequireSubcommand();
 }
 

@@ -17,6 +17,11 @@
 namespace taskmint::sandbox {
 namespace {
 
+// Timers count as signals, too. The kernel keeps both for the user, who may be the one of other
+// sandboxes.
+constexpr uint64_t kPendingSignalsMax = 4096;
+constexpr uint64_t kMessageQueueBytesMax = 819'200;
+
 // How often CPU time is looked at, where it is limited.
 constexpr int64_t kCpuLookMs = 100;
 
@@ -89,12 +94,20 @@ struct Failure {
   Limit(RLIMIT_AS, plan.limits.address_bytes);
   Limit(RLIMIT_FSIZE, plan.limits.file_bytes);
   Limit(RLIMIT_NOFILE, plan.limits.open_files);
+  Limit(RLIMIT_SIGPENDING, kPendingSignalsMax);
+  Limit(RLIMIT_MSGQUEUE, kMessageQueueBytesMax);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   if (chdir(plan.folder) != 0) {
     failure->error = errno;
     failure->folder = true;
     _exit(127);
+  }
+  // Should memory run out, the kernel is to take whatever runs here before the agent.
+  const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (score >= 0) {
+    [[maybe_unused]] const ssize_t ignored = write(score, "1000", 4);
+    close(score);
   }
   int error = ENOENT;
   for (const char* const* program = plan.candidates; *program != nullptr; ++program) {

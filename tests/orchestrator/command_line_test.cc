@@ -57,6 +57,7 @@ TEST_F(CommandLineTest, EveryCommandHasHelpWithAnExample) {
                                                           {"sandbox"},
                                                           {"sandbox", "exec"},
                                                           {"sandbox", "shell"},
+                                                          {"sandbox", "attack"},
                                                           {"doctor"},
                                                           {"serve"},
                                                           {"play"},
