@@ -47,6 +47,7 @@ void ReadLimits(const json& limits, Attack& attack) {
   read("processes_max", all.processes_max);
   read("memory_bytes_max", all.memory_bytes_max);
   read("disk_bytes_max", all.disk_bytes_max);
+  read("inodes_max", all.inodes_max);
   read("file_bytes_max", all.file_bytes_max);
   read("open_files_max", all.open_files_max);
   read("wall_ms_max", attack.command.wall_ms_max);

@@ -114,7 +114,7 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
     AddData(std::move(library_cache), "/etc/ld.so.cache", "0444", &start, &data);
   }
   const bool root = session.slot.uid() != 0;
-  RootLayout layout = LayOutRoot(spec, data, root);
+  RootLayout layout = LayOutRoot(spec, data, parts.can_stage);
   start.variables = std::move(layout.variables);
 
   std::vector<std::string>& arguments = start.request.arguments;
@@ -126,10 +126,7 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
       arguments.insert(arguments.end(), {"--join", path});
     }
   }
-  for (const Mount& mount : layout.staged) {
-    arguments.insert(arguments.end(),
-                     {mount.writable ? "--stage-own" : "--stage", mount.host_path});
-  }
+  arguments.insert(arguments.end(), layout.stages.begin(), layout.stages.end());
   arguments.insert(arguments.end(),
                    {"--", parts.bwrap_path, "--unshare-user", "--unshare-all", "--as-pid-1",
                     "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
@@ -153,6 +150,22 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
                     std::to_string(limits.file_bytes_max), std::to_string(limits.open_files_max),
                     spec.network.mode == Network::Mode::kProxy ? kProxySocketInside : ""});
   return start;
+}
+
+// Whether our launcher may mount: as root it may, others need user namespaces for programs that no
+// profile of AppArmor names.
+bool CanStage(const UniqueFd& agent) {
+  SpawnRequest request;
+  request.program = "/proc/self/fd/" + std::to_string(agent.get());
+  request.arguments = {"launch",
+                       "--parent",
+                       std::to_string(::getpid()),
+                       "--stage-tmpfs",
+                       "size=64k,nr_inodes=10,mode=755",
+                       "--",
+                       "/usr/bin/true"};
+  Result<ChildProcess> child = Spawn(request);
+  return child.ok() && child->Wait(10'000) && child->status() == 0;
 }
 
 }  // namespace
@@ -207,6 +220,7 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts() {
   const std::string_view agent(reinterpret_cast<const char*>(taskmint_agent_begin),
                                static_cast<size_t>(taskmint_agent_end - taskmint_agent_begin));
   TASKMINT_ASSIGN_OR_RETURN(parts->agent, MemoryFile("taskmint-agent", agent, true));
+  parts->can_stage = CanStage(parts->agent);
   TASKMINT_ASSIGN_OR_RETURN(parts->seccomp, MakeSeccompFilter());
   const std::pair<const char*, const char*> files[] = {
       {"/etc/passwd",
@@ -246,6 +260,7 @@ Status CheckSpec(const SandboxSpec& spec) {
   const auto bad = [](const std::string& what) { return Error(Code::kInvalidArgument, what); };
   const Limits& limits = spec.limits;
   for (const auto& [name, value] : {std::pair{"processes_max", limits.processes_max},
+                                    std::pair{"inodes_max", limits.inodes_max},
                                     std::pair{"memory_bytes_max", limits.memory_bytes_max},
                                     std::pair{"disk_bytes_max", limits.disk_bytes_max},
                                     std::pair{"file_bytes_max", limits.file_bytes_max},

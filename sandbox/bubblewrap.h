@@ -36,6 +36,7 @@ class Slot {
 struct HostParts {
   std::string bwrap_path;
   bool can_disable_userns = false;
+  bool can_stage = false;  // our launcher may mount
   CgroupHome cgroups;
   UniqueFd agent;                                           // memory file, executable
   UniqueFd seccomp;                                         // memory file

@@ -82,7 +82,21 @@ class Layout {
   }
 
   void Tmpfs(const std::string& path, int64_t bytes, const std::string& mode) {
-    Add({"--perms", mode, "--size", std::to_string(bytes), "--tmpfs", path});
+    if (!staging_) {
+      Add({"--perms", mode, "--size", std::to_string(bytes), "--tmpfs", path});
+      return;
+    }
+    Add({"--bind",
+         Stage("--stage-tmpfs", "size=" + std::to_string(bytes) + ",nr_inodes=" +
+                                    std::to_string(spec_.limits.inodes_max) + ",mode=" + mode),
+         path});
+  }
+
+  // The path that it will have.
+  std::string Stage(const std::string& how, const std::string& what) {
+    std::string place = "/tmp/" + std::to_string(layout_.stages.size() / 2);
+    layout_.stages.insert(layout_.stages.end(), {how, what});
+    return place;
   }
 
   void Base() {
@@ -130,10 +144,7 @@ class Layout {
 
   void Bind(const Mount& mount) {
     std::string source = mount.host_path;
-    if (staging_) {
-      source = "/tmp/" + std::to_string(layout_.staged.size());
-      layout_.staged.push_back(mount);
-    }
+    if (staging_) source = Stage(mount.writable ? "--stage-own" : "--stage", mount.host_path);
     Add({mount.writable ? "--bind" : "--ro-bind", source, mount.inside_path});
   }
 

@@ -15,17 +15,18 @@ inline constexpr char kProxySocketInside[] = "/sbx/proxy";
 
 // The root of one sandbox.
 struct RootLayout {
-  // Arguments that build it, in order. Sources of `staged` are written as the paths they are
-  // staged at when `staging` was asked for.
+  // Arguments that build it, in order. What is staged is written as the path it is staged at.
   std::vector<std::string> arguments;
-  // Host paths to be staged, in the order of their numbers: path and whether it is written to.
-  std::vector<Mount> staged;
+  // Arguments for our launcher, which stages mounts, in the order of their numbers, before
+  // bubblewrap begins; empty without `staging`.
+  std::vector<std::string> stages;
   // PATH, LANG, TZ, HOME and, with a proxy, the variables that name it and its certificates.
   std::map<std::string, std::string> variables;
 };
 
-// `data_arguments` are spliced in where files are copied into /etc and /sbx. `staging`: host paths
-// of mounts are not reachable for the user that bubblewrap runs as.
+// `data_arguments` are spliced in where files are copied into /etc and /sbx. `staging`: our
+// launcher may mount. Then file systems in memory have a limit of inodes, and host paths of mounts
+// need not be reachable for the user that bubblewrap runs as.
 RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
                       bool staging);
 

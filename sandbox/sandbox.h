@@ -26,6 +26,9 @@ struct Limits {
   int64_t memory_bytes_max = int64_t{4} << 30;
   // Size of each writable file system in memory (work folder, /tmp) in bytes.
   int64_t disk_bytes_max = int64_t{1} << 30;
+  // Files, folders and links of each of them; where we may not mount, the kernel's default: half as
+  // many as the machine has pages.
+  int64_t inodes_max = 1'000'000;
   // Size of any one file in bytes.
   int64_t file_bytes_max = int64_t{1} << 30;
   int64_t open_files_max = 1024;

@@ -20,8 +20,9 @@ namespace taskmint::sandbox {
 namespace {
 
 struct Stage {
-  std::string path;
-  bool own = false;
+  std::string path;  // or, of a file system in memory, its options
+  bool own = false;  // becomes the user's
+  bool memory = false;
 };
 
 struct StagePlan {
@@ -58,22 +59,58 @@ bool Parse(const std::vector<std::string>& arguments, StagePlan* plan) {
       plan->stages.push_back({value, false});
     else if (name == "--stage-own")
       plan->stages.push_back({value, true});
+    else if (name == "--stage-tmpfs")
+      plan->stages.push_back({value, true, true});
     else
       return false;
   }
   return false;
 }
 
+bool WriteText(const char* path, const std::string& text) {
+  const UniqueFd file(open(path, O_WRONLY | O_CLOEXEC));
+  return file.valid() &&
+         write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+// A user who is not root may mount in a user namespace alone; there it stays the same user.
+int EnterNamespaces(const StagePlan& plan) {
+  const uid_t uid = getuid();
+  const gid_t gid = getgid();
+  const int flags = plan.uid == 0 && uid != 0 ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS;
+  if (unshare(flags) != 0) return Fail("unshare", "mount namespace");
+  if ((flags & CLONE_NEWUSER) == 0) return 0;
+  const auto map = [](uint32_t id) { return std::to_string(id) + " " + std::to_string(id) + " 1"; };
+  if (!WriteText("/proc/self/setgroups", "deny") || !WriteText("/proc/self/uid_map", map(uid)) ||
+      !WriteText("/proc/self/gid_map", map(gid))) {
+    return Fail("map", "user namespace");
+  }
+  return 0;
+}
+
+int MountMemory(const Stage& stage, const std::string& target, const StagePlan& plan) {
+  std::string options = stage.path;
+  if (plan.uid != 0) {
+    const std::string id = std::to_string(plan.uid);
+    options.append(",uid=").append(id).append(",gid=").append(id);
+  }
+  if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", target);
+  if (mount("tmpfs", target.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
+    return Fail("mount", options);
+  }
+  return 0;
+}
+
 // Host folders may lie where the slot's user cannot go (below /root): bound here, while we still
 // may, to a folder that it can reach. The mounts are in a namespace of our own and die with it.
 int StageMounts(const StagePlan& plan) {
   if (plan.stages.empty()) return 0;
-  if (unshare(CLONE_NEWNS) != 0) return Fail("unshare", "mount namespace");
+  if (const int failed = EnterNamespaces(plan); failed != 0) return failed;
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Fail("private", "/");
   std::vector<UniqueFd> sources;
   for (const Stage& stage : plan.stages) {
-    sources.emplace_back(open(stage.path.c_str(), O_PATH | O_CLOEXEC));
-    if (!sources.back().valid()) return Fail("open", stage.path);
+    sources.emplace_back(stage.memory ? -1 : open(stage.path.c_str(), O_PATH | O_CLOEXEC));
+    if (!stage.memory && !sources.back().valid()) return Fail("open", stage.path);
   }
   if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") != 0) {
     return Fail("mount", "/tmp");
@@ -81,11 +118,15 @@ int StageMounts(const StagePlan& plan) {
   for (size_t i = 0; i < sources.size(); ++i) {
     const std::string source = "/proc/self/fd/" + std::to_string(sources[i].get());
     const std::string target = "/tmp/" + std::to_string(i);
+    if (plan.stages[i].memory) {
+      if (const int failed = MountMemory(plan.stages[i], target, plan); failed != 0) return failed;
+      continue;
+    }
     struct stat info;
     if (fstat(sources[i].get(), &info) != 0) return Fail("stat", plan.stages[i].path);
     if (S_ISDIR(info.st_mode)) {
       if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", target);
-      if (plan.stages[i].own && chown(source.c_str(), plan.uid, plan.uid) != 0) {
+      if (plan.stages[i].own && plan.uid != 0 && chown(source.c_str(), plan.uid, plan.uid) != 0) {
         return Fail("chown", plan.stages[i].path);
       }
     } else {
