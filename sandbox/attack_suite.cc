@@ -102,6 +102,7 @@ Result<std::vector<Attack>> ReadAttacks() {
     attack.attack_class = StringOr(row, "class", "");
     attack.wall = StringOr(row, "wall", "");
     attack.note = StringOr(row, "note", "");
+    attack.is_canary = BoolOr(row, "canary", false);
     attack.is_python = StringOr(row, "program", "") == "python";
     attack.causes = {StringOr(row, "cause", "")};
     for (const json& cause : row.value("also", json::array())) {

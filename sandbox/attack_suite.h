@@ -23,6 +23,8 @@ struct Attack {
   std::vector<std::string> causes;
   std::string note;
   bool is_python = false;
+  // It must come through where its wall is left out.
+  bool is_canary = false;
   // The sandbox that it gets, and the limits of its one command.
   SandboxSpec spec;
   Command command;

@@ -132,10 +132,13 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
                     "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
                     "--hostname", "taskmint", "--uid", "1000", "--gid", "1000"});
   if (parts.can_disable_userns) arguments.emplace_back("--disable-userns");
-  TASKMINT_ASSIGN_OR_RETURN(UniqueFd seccomp, Reopen(parts.seccomp));
-  arguments.insert(arguments.end(), {"--seccomp", std::to_string(seccomp.get())});
-  start.request.kept_fds.push_back(seccomp.get());
-  start.files.push_back(std::move(seccomp));
+  if (!parts.walls.network_namespace) arguments.emplace_back("--share-net");
+  if (parts.walls.system_call_filter) {
+    TASKMINT_ASSIGN_OR_RETURN(UniqueFd seccomp, Reopen(parts.seccomp));
+    arguments.insert(arguments.end(), {"--seccomp", std::to_string(seccomp.get())});
+    start.request.kept_fds.push_back(seccomp.get());
+    start.files.push_back(std::move(seccomp));
+  }
   start.request.kept_fds.push_back(control_fd);
   arguments.insert(arguments.end(), layout.arguments.begin(), layout.arguments.end());
 
@@ -200,8 +203,9 @@ std::string FindBubblewrap() {
   return {};
 }
 
-Result<std::shared_ptr<const HostParts>> MakeHostParts() {
+Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls) {
   auto parts = std::make_shared<HostParts>();
+  parts->walls = walls;
   parts->bwrap_path = FindBubblewrap();
   if (parts->bwrap_path.empty()) {
     return Error(Code::kUnavailable,
@@ -312,7 +316,9 @@ Result<std::shared_ptr<Session>> OpenSession(const HostParts& parts, const Sandb
                                              std::stop_token stop) {
   TASKMINT_RETURN_IF_ERROR(CheckSpec(spec));
   auto session = std::make_shared<Session>();
-  TASKMINT_ASSIGN_OR_RETURN(session->slot, Slot::Take());
+  if (parts.walls.user_drop) {
+    TASKMINT_ASSIGN_OR_RETURN(session->slot, Slot::Take());
+  }
   if (parts.cgroups.kind != CgroupHome::Kind::kNone) {
     TASKMINT_ASSIGN_OR_RETURN(session->cgroup,
                               Cgroup::Make(parts.cgroups, spec.limits.memory_bytes_max,

@@ -32,18 +32,29 @@ class Slot {
   UniqueFd claim_;
 };
 
+// Walls that can be left out on purpose, to see that what they stand against is noticed without
+// them.
+struct Walls {
+  bool system_call_filter = true;
+  bool network_namespace = true;
+  bool user_drop = true;  // from root to the slot's user
+};
+
 // What every sandbox of this process shares. Immutable, thread-safe.
 struct HostParts {
   std::string bwrap_path;
   bool can_disable_userns = false;
   bool can_stage = false;  // our launcher may mount
+  Walls walls;
   CgroupHome cgroups;
   UniqueFd agent;                                           // memory file, executable
   UniqueFd seccomp;                                         // memory file
   std::vector<std::pair<std::string, UniqueFd>> etc_files;  // path inside, memory file
 };
 // UNAVAILABLE with the mend.
-Result<std::shared_ptr<const HostParts>> MakeHostParts();
+Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls = {});
+// As MakeBubblewrapHost. Never for anything untrusted, unless all walls stand.
+Result<std::unique_ptr<SandboxHost>> MakeHostWithWalls(const Walls& walls);
 // Where bubblewrap is; empty when it is nowhere.
 std::string FindBubblewrap();
 

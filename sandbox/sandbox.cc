@@ -74,8 +74,10 @@ std::vector<std::string> SandboxSpec::DefaultMaskedPaths() {
   return paths;
 }
 
-Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost() {
-  TASKMINT_ASSIGN_OR_RETURN(std::shared_ptr<const HostParts> parts, MakeHostParts());
+Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost() { return MakeHostWithWalls({}); }
+
+Result<std::unique_ptr<SandboxHost>> MakeHostWithWalls(const Walls& walls) {
+  TASKMINT_ASSIGN_OR_RETURN(std::shared_ptr<const HostParts> parts, MakeHostParts(walls));
   return std::unique_ptr<SandboxHost>(std::make_unique<BubblewrapHost>(std::move(parts)));
 }
 
