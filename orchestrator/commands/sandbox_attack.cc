@@ -126,8 +126,11 @@ class Suite {
       };
       const std::string verdict = outcome.contained ? Tinted("contained    ", Tint::kGreen)
                                                     : Tinted("NOT CONTAINED", Tint::kRed);
-      PrintOut(padded(attack.name, 34) + padded(attack.attack_class, 11) + verdict + "  " +
-               padded(attack.wall, 20) + padded(outcome.cause, 11) + outcome.detail + "\n");
+      PrintOut(
+          padded(attack.name, 34) + padded(attack.attack_class, 11) + verdict + "  " +
+          padded(attack.wall, 20) +
+          (outcome.detail.empty() ? outcome.cause : padded(outcome.cause, 11) + outcome.detail) +
+          "\n");
     }
   }
 
