@@ -1,14 +1,15 @@
 #include "orchestrator/host_tree.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "proto/base/utf8.h"
+#include "sandbox/fd.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -39,12 +40,7 @@ class Reader {
       if (error) return Bad(path, error.message());
       entry.kind = FileEntry::Kind::kSymlink;
     } else if (S_ISREG(info.st_mode)) {
-      bytes_ += static_cast<uint64_t>(info.st_size);
-      if (bytes_ > kBytesMax) return Bad(path, "more than 2 GiB in all");
-      std::ifstream file(path, std::ios::binary);
-      content.assign(std::istreambuf_iterator<char>(file), {});
-      if (!file.good() && !file.eof()) return Bad(path, "cannot be read");
-      if (!file.is_open()) return Bad(path, std::strerror(errno));
+      TASKMINT_ASSIGN_OR_RETURN(content, ReadWhole(path));
       const mode_t mode = info.st_mode & kPermissions;
       if ((mode & S_IXUSR) != 0) entry.kind = FileEntry::Kind::kExecutable;
       if (mode != 0644 && mode != 0755) read_.modes[mode].push_back(name);
@@ -59,6 +55,23 @@ class Reader {
   HostTree Take() { return std::move(read_); }
 
  private:
+  // Whatever size it tells.
+  Result<std::string> ReadWhole(const std::string& path) {
+    const sandbox::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file.valid()) return Bad(path, std::strerror(errno));
+    std::string content;
+    char buffer[65536];
+    while (true) {
+      const ssize_t size = ::read(file.get(), buffer, sizeof buffer);
+      if (size < 0 && errno == EINTR) continue;
+      if (size < 0) return Bad(path, std::strerror(errno));
+      if (size == 0) return content;
+      content.append(buffer, static_cast<size_t>(size));
+      bytes_ += static_cast<uint64_t>(size);
+      if (bytes_ > kBytesMax) return Bad(path, "more than 2 GiB in all");
+    }
+  }
+
   Status AddFolder(const std::string& path, const std::string& name) {
     std::error_code error;
     fs::directory_iterator entry(path, error);

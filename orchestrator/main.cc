@@ -1,4 +1,7 @@
 // The taskmint command. Only wires: every command stands in a file of its own in commands/.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -8,6 +11,22 @@
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/log.h"
+
+// A standard descriptor that was closed would be the next file opened, by a library that begins
+// before main().
+static void OpenStandardDescriptors(int /*argc*/, char** /*argv*/, char** /*variables*/) {
+  while (true) {
+    const int fd = ::open("/dev/null", O_RDWR);
+    if (fd < 0 || fd > STDERR_FILENO) {
+      if (fd > STDERR_FILENO) ::close(fd);
+      return;
+    }
+  }
+}
+
+__attribute__((section(".preinit_array"),
+               used)) static void (*const before_libraries)(int, char**,
+                                                            char**) = OpenStandardDescriptors;
 
 int main(int argc, char** argv) {
   using namespace taskmint::orchestrator;  // NOLINT(google-build-using-namespace)

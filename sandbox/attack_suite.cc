@@ -127,6 +127,8 @@ Result<AttackOutcome> RunAttack(SandboxHost& sandboxes, const Attack& attack,
   TASKMINT_ASSIGN_OR_RETURN(auto sandbox, sandboxes.Open(attack.spec, stop));
   TASKMINT_RETURN_IF_ERROR(PutPrograms(*sandbox, stop));
   AttackOutcome outcome;
+  struct stat mark;
+  const bool marked_before = ::lstat(kRanMark, &mark) == 0;
   const Result<CommandResult> result = sandbox->Run(attack.command, stop);
   if (stop.stop_requested()) return Error(Code::kCancelled, "cancelled");
   if (!result.ok()) {
@@ -137,14 +139,13 @@ Result<AttackOutcome> RunAttack(SandboxHost& sandboxes, const Attack& attack,
   outcome.wall_ms = result->wall_ms;
   const std::string through = LineThatStarts(result->output, "through: ");
   const auto& causes = attack.causes;
-  struct stat info;
   if (!through.empty() || result->exit_code == kThroughStatus) {
     outcome.detail = through.empty() ? "it ended as one that came through" : through;
   } else if (std::find(causes.begin(), causes.end(), outcome.cause) == causes.end()) {
     outcome.detail = "it ended otherwise than it must: " + outcome.cause + ", exit code " +
                      std::to_string(result->exit_code) + ", signal " +
                      std::to_string(result->signal) + "; " + CutMiddle(result->error_output, 300);
-  } else if (::lstat(kRanMark, &info) == 0) {
+  } else if (!marked_before && ::lstat(kRanMark, &mark) == 0) {
     outcome.detail = std::string(kRanMark) + " is on the host";
   } else if (outcome.cause == "memory") {
     outcome.contained = true;  // the sandbox may be spent; those beside it are not

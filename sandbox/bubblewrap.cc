@@ -225,6 +225,11 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls) {
                                static_cast<size_t>(taskmint_agent_end - taskmint_agent_begin));
   TASKMINT_ASSIGN_OR_RETURN(parts->agent, MemoryFile("taskmint-agent", agent, true));
   parts->can_stage = CanStage(parts->agent);
+  if (!parts->can_stage && ::geteuid() == 0) {
+    return Error(Code::kUnavailable,
+                 "cannot mount a file system in a mount namespace, although this is root: give the "
+                 "container CAP_SYS_ADMIN, or run as an ordinary user");
+  }
   TASKMINT_ASSIGN_OR_RETURN(parts->seccomp, MakeSeccompFilter());
   const std::pair<const char*, const char*> files[] = {
       {"/etc/passwd",
@@ -298,6 +303,13 @@ Status CheckSpec(const SandboxSpec& spec) {
     }
     if (::stat(mount.host_path.c_str(), &info) != 0) {
       return bad("cannot show '" + mount.host_path + "': " + std::strerror(errno));
+    }
+    // A writable one becomes the slot's user's.
+    const uid_t first = FirstSlotUid();
+    const bool ours =
+        info.st_uid == ::geteuid() || (info.st_uid >= first && info.st_uid < first + kSlots);
+    if (mount.writable && (!ours || (info.st_mode & S_ISVTX) != 0)) {
+      return bad("'" + mount.host_path + "' is not a folder of ours to be written to");
     }
   }
   for (const auto& [name, value] : spec.variables) {

@@ -181,6 +181,8 @@ CgroupHome FindCgroupHome() {
   const std::string processes = OwnFolder("pids");
   if (CanMakeIn(memory)) home.memory_folder = memory;
   if (CanMakeIn(processes)) home.processes_folder = processes;
+  const std::string cpu = OwnFolder("cpuacct");
+  if (CanMakeIn(cpu)) home.cpu_folder = cpu;
   if (!home.memory_folder.empty()) {
     home.kind = CgroupHome::Kind::kV1;
     home.detail = "version 1 below " + home.memory_folder;
@@ -190,10 +192,12 @@ CgroupHome FindCgroupHome() {
   if (CanMakeIn(unified)) {
     home.kind = CgroupHome::Kind::kV2;
     home.memory_folder = home.processes_folder = unified;
+    home.cpu_folder.clear();  // each group counts it
     home.detail = "version 2 below " + unified;
     return home;
   }
   home.processes_folder.clear();
+  home.cpu_folder.clear();
   home.detail = "no group with memory and pids can be made here";
   return home;
 }
@@ -230,6 +234,15 @@ Result<std::unique_ptr<Cgroup>> Cgroup::Make(const CgroupHome& home, int64_t mem
       limited = limited && WriteFile(group->processes_folder_ + "/pids.max", processes);
     }
   }
+  if (home.kind == CgroupHome::Kind::kV1 && !home.cpu_folder.empty()) {
+    if (home.cpu_folder == home.processes_folder)
+      group->cpu_folder_ = group->processes_folder_;
+    else if (home.cpu_folder == home.memory_folder)
+      group->cpu_folder_ = group->memory_folder_;
+    else {
+      TASKMINT_ASSIGN_OR_RETURN(group->cpu_folder_, make(home.cpu_folder));
+    }
+  }
   if (!limited) {
     return Status(Code::kAborted, Boundary::kSandbox,
                   "cannot set the limits of the control group " + group->memory_folder_);
@@ -260,6 +273,12 @@ uint64_t Cgroup::MemoryKills() const {
 
 uint64_t Cgroup::ProcessRefusals() const {
   return processes_folder_.empty() ? 0 : CountIn(processes_folder_ + "/pids.events", "max ");
+}
+
+std::optional<uint64_t> Cgroup::CpuMicroseconds() const {
+  if (kind_ == CgroupHome::Kind::kV2) return CountIn(memory_folder_ + "/cpu.stat", "usage_usec ");
+  if (cpu_folder_.empty()) return std::nullopt;
+  return CountIn(cpu_folder_ + "/cpuacct.usage", "") / 1000;
 }
 
 uint64_t Cgroup::MemoryPeakBytes() {

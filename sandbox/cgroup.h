@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct CgroupHome {
   // Folders in which a sandbox's group is made. V2: one, for all; empty where it is missing.
   std::string memory_folder;
   std::string processes_folder;
+  std::string cpu_folder;  // V1: of cpuacct; empty where it is missing
   // What was found, for a person.
   std::string detail;
 };
@@ -61,6 +63,8 @@ class Cgroup {
   uint64_t MemoryKills() const;
   // Processes and threads refused at the limit so far.
   uint64_t ProcessRefusals() const;
+  // User and system time of all that ran in it, in microseconds; nothing where it is not counted.
+  std::optional<uint64_t> CpuMicroseconds() const;
   // The most memory used so far, in bytes, and the most processes and threads at once; 0 where the
   // kernel does not count.
   uint64_t MemoryPeakBytes();
@@ -79,6 +83,7 @@ class Cgroup {
   std::vector<std::string> folders_;
   std::string memory_folder_;
   std::string processes_folder_;
+  std::string cpu_folder_;
   uint64_t memory_peak_ = 0;  // before the kernel's mark was last reset
   CgroupHome::Kind kind_ = CgroupHome::Kind::kNone;
 };

@@ -111,6 +111,12 @@ class Layout {
     }
     // Some settings of namespaces of its own would be its own to change.
     Add({"--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"});
+    struct stat settings, formats;
+    constexpr char kFormats[] = "/proc/sys/fs/binfmt_misc";  // may be mounted when it is looked at
+    if (::stat("/proc/sys/fs", &settings) == 0 && ::lstat(kFormats, &formats) == 0 &&
+        settings.st_dev != formats.st_dev) {
+      Add({"--tmpfs", kFormats, "--remount-ro", kFormats});
+    }
     for (const char* path : kMaskedProcFiles) {
       struct stat info;
       if (::stat(path, &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)) != 0) {

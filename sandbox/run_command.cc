@@ -25,6 +25,9 @@ constexpr int64_t kAgentGraceMs = 2'000;
 // Written more often than this many times the kept bytes: the command is killed.
 constexpr int64_t kOutputFactor = 64;
 
+// How often a terminal is read when its command has ended, and CPU time looked at.
+constexpr int kTerminalRoundsMax = 10'000;
+constexpr int64_t kCpuLookMs = 100;
 // How often the size of a terminal is looked at.
 constexpr int64_t kSizeLookMs = 500;
 
@@ -101,11 +104,16 @@ ssize_t WriteQuietly(int fd, std::string_view bytes) {
   return size;
 }
 
+// As a terminal hears it: Ctrl-D.
+constexpr char kEndOfTyping[] = "\x04";
+
 // Carries what can be read from one descriptor to another.
 class InputPump {
  public:
-  void Start(int from, UniqueFd into) {
+  // `last` follows what was read.
+  void Start(int from, UniqueFd into, std::string last = "") {
     from_ = from;
+    last_ = std::move(last);
     into_ = std::move(into);
   }
   // What to wait for.
@@ -119,7 +127,10 @@ class InputPump {
       const ssize_t size = ::read(from_, held_.data(), held_.size());
       held_.resize(size > 0 ? static_cast<size_t>(size) : 0);
       if (size < 0 && (errno == EINTR || errno == EAGAIN)) return;
-      if (size <= 0) into_.reset();
+      if (size <= 0) {
+        held_ = std::move(last_);
+        ended_ = true;
+      }
     }
     while (into_.valid() && !held_.empty()) {
       const ssize_t size = WriteQuietly(into_.get(), held_);
@@ -129,6 +140,7 @@ class InputPump {
       else
         held_.erase(0, static_cast<size_t>(size));
     }
+    if (ended_ && held_.empty()) into_.reset();
   }
 
  private:
@@ -138,6 +150,8 @@ class InputPump {
   int from_ = -1;
   UniqueFd into_;
   std::string held_;
+  std::string last_;
+  bool ended_ = false;
 };
 
 // Standard input is a file in memory: no writer that could block or be signalled.
@@ -176,6 +190,7 @@ class Running {
     if (session_.cgroup != nullptr) {
       memory_kills_ = session_.cgroup->MemoryKills();
       process_refusals_ = session_.cgroup->ProcessRefusals();
+      cpu_us_before_ = session_.cgroup->CpuMicroseconds().value_or(0);
     }
     if (command_.terminal_fd >= 0) return StartOnTerminal(frame);
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd input, Input());
@@ -203,6 +218,7 @@ class Running {
     }
     output_.Drain();
     error_.Drain();
+    DrainTerminal();
     result_.written_bytes += static_cast<int64_t>(output_.kept.total() + error_.kept.total());
     result_.output = output_.kept.Take(&result_.output_cut_bytes);
     result_.error_output = error_.kept.Take(&result_.error_output_cut_bytes);
@@ -212,6 +228,16 @@ class Running {
   }
 
  private:
+  // A terminal gives some thousand bytes at once.
+  void DrainTerminal() {
+    if (command_.terminal_fd < 0) return;
+    for (int round = 0; output_.fd.valid() && round < kTerminalRoundsMax; ++round) {
+      const uint64_t before = output_.kept.total();
+      output_.Drain();
+      if (output_.kept.total() == before) return;
+    }
+  }
+
   Status StartOnTerminal(const WireWriter& frame) {
     const auto failed = [](const char* what) {
       return Status(Code::kUnavailable, Boundary::kSandbox,
@@ -226,7 +252,11 @@ class Running {
     const UniqueFd inside(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
     UniqueFd typed(::fcntl(output_.fd.get(), F_DUPFD_CLOEXEC, 0));
     if (!inside.valid() || !typed.valid()) return failed("cannot open a terminal");
-    if (command_.input_fd >= 0) pump_.Start(command_.input_fd, std::move(typed));
+    const uid_t uid = session_.slot.uid();
+    if (uid != 0 && ::fchown(inside.get(), uid, static_cast<gid_t>(-1)) != 0) {
+      return failed("cannot hand over a terminal");
+    }
+    if (command_.input_fd >= 0) pump_.Start(command_.input_fd, std::move(typed), kEndOfTyping);
     FollowSize();
     started_ms_ = clock_.MonotonicMs();
     return session_.channel->Send(frame, {inside.get(), inside.get(), inside.get()});
@@ -250,6 +280,7 @@ class Running {
   void CountUsage() {
     if (session_.cgroup == nullptr) return;
     Cgroup& group = *session_.cgroup;
+    result_.hit_memory_max = group.MemoryKills() > memory_kills_;
     result_.hit_processes_max = group.ProcessRefusals() > process_refusals_;
     if (const uint64_t peak = group.MemoryPeakBytes(); peak > 0) {
       result_.memory_peak_bytes = static_cast<int64_t>(peak);
@@ -307,6 +338,11 @@ class Running {
     }
     const bool like_killed = result_.signal == SIGKILL || result_.exit_code == 128 + SIGKILL;
     if (like_killed && MemoryRanOut()) result_.ending = Ending::kMemory;
+    // Where our own clock was kept from looking, the agent's ended it.
+    const bool too_long = clock_.MonotonicMs() - started_ms_ >= command_.wall_ms_max;
+    if (result_.ending == Ending::kSignalled && result_.signal == SIGKILL && too_long) {
+      result_.ending = Ending::kWallTime;
+    }
     return true;
   }
 
@@ -342,12 +378,25 @@ class Running {
       result_.ending = Ending::kWallTime;
     else if (std::max(output_.kept.total(), error_.kept.total()) > output_max)
       result_.ending = Ending::kOutput;
+    else if (CpuRanOut(now_ms))
+      result_.ending = Ending::kCpuTime;
     else
       return false;
     killed_ = true;
     killed_ms_ = now_ms;
     AskToKill();
     return false;
+  }
+
+  // By the group's count, which nothing inside escapes; the agent's own is for where there is none.
+  bool CpuRanOut(int64_t now_ms) {
+    if (command_.cpu_ms_max == 0 || session_.cgroup == nullptr || now_ms < next_cpu_look_ms_) {
+      return false;
+    }
+    next_cpu_look_ms_ = now_ms + kCpuLookMs;
+    const std::optional<uint64_t> used = session_.cgroup->CpuMicroseconds();
+    const auto limit = static_cast<uint64_t>(command_.cpu_ms_max) * 1000;
+    return used.has_value() && *used > cpu_us_before_ + limit;
   }
 
   void Wait() {
@@ -360,6 +409,7 @@ class Running {
                        pump_.from(),
                        pump_.into()};
     int64_t wait_ms = std::clamp<int64_t>(until_ms - now_ms, 0, 3'600'000);
+    if (command_.cpu_ms_max > 0) wait_ms = std::min(wait_ms, kCpuLookMs);
     if (command_.terminal_fd >= 0 && output_.fd.valid()) {
       FollowSize();
       wait_ms = std::min(wait_ms, kSizeLookMs);
@@ -382,6 +432,8 @@ class Running {
   winsize size_{};
   uint64_t memory_kills_ = 0;
   uint64_t process_refusals_ = 0;
+  uint64_t cpu_us_before_ = 0;
+  int64_t next_cpu_look_ms_ = 0;
   int64_t started_ms_ = 0;
   int64_t killed_ms_ = 0;
   bool killed_ = false;

@@ -51,6 +51,7 @@ std::string_view CauseOf(const CommandResult& result) {
   const bool by_itself = result.ending == Ending::kExited || result.ending == Ending::kSignalled;
   if (by_itself && result.hit_disk_max) return "disk";
   const bool failed = result.ending == Ending::kSignalled || result.exit_code != 0;
+  if (by_itself && failed && result.hit_memory_max) return "memory";
   if (by_itself && failed && result.hit_processes_max) return "processes";
   return EndingName(result.ending);
 }

@@ -109,7 +109,8 @@ struct Command {
   // terminal of the caller's, which is looked at twice a second. `input_fd` is what is typed.
   int terminal_fd = -1;
   int64_t wall_ms_max = 600'000;
-  // User and system time of everything inside, looked at ten times a second. 0: none.
+  // User and system time of everything inside, looked at ten times a second. Where no control group
+  // counts it, that of processes which nobody waited for is lost. 0: none.
   int64_t cpu_ms_max = 0;
   // Standard output and error each; beyond it head and tail are kept and the cut is said, and the
   // command goes on, unless more than `written_bytes_max` was written (kOutput).
@@ -149,12 +150,14 @@ struct CommandResult {
   // A process or thread was refused for processes_max meanwhile; known where a control group
   // counts.
   bool hit_processes_max = false;
+  // The kernel killed a process inside for want of memory meanwhile; known likewise.
+  bool hit_memory_max = false;
   // It failed, and a file system of the sandbox was full then, or a file at its limit.
   bool hit_disk_max = false;
 };
 
 // What ended a command, in one word: that of its ending, or, where it failed by itself after it had
-// met a limit that kills nobody, "processes" or "disk".
+// met a limit that kills others or nobody, "memory", "processes" or "disk".
 std::string_view CauseOf(const CommandResult& result);
 
 // A long-running process spoken to in lines, such as a warm test runner. Its standard input and
@@ -195,7 +198,7 @@ class Sandbox {
   // program does not exist (the sandbox stays usable), UNAVAILABLE when the sandbox died.
   virtual Result<CommandResult> Run(const Command& command, std::stop_token stop) = 0;
 
-  // Starts a long-running process. command.input and wall_ms_max are ignored.
+  // Starts a long-running process, of which folder, argv and variables are heeded and nothing else.
   virtual Result<std::unique_ptr<LineProcess>> Start(const Command& command) = 0;
 
   // Writes a tree below the absolute folder `path`, creating folders, replacing what is in the

@@ -148,6 +148,9 @@ void AddRules(Filter& filter) {
   // and rule, so the kinds are listed: the low byte, and the flags above it.
   for (uint64_t bit = 1; bit < 0x100; bit <<= 1) {
     filter.Deny("personality", EPERM, Compare(0, SCMP_CMP_MASKED_EQ, bit | 0x80000000U, bit));
+    // With the highest bit it asks for nothing only where all others are set, too.
+    filter.Deny("personality", EPERM,
+                Compare(0, SCMP_CMP_MASKED_EQ, bit | 0x80000000U, 0x80000000U));
   }
 }
 

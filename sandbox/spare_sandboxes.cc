@@ -34,7 +34,8 @@ std::string KindOf(const SandboxSpec& spec) {
   }
   const Limits& limits = spec.limits;
   for (const int64_t number : {limits.processes_max, limits.memory_bytes_max, limits.disk_bytes_max,
-                               limits.file_bytes_max, limits.open_files_max}) {
+                               limits.file_bytes_max, limits.open_files_max, limits.inodes_max}) {
+    static_assert(sizeof(Limits) == 6 * sizeof(int64_t), "each limit is part of the key");
     add(std::to_string(number));
   }
   return key;

@@ -1,6 +1,8 @@
 // `taskmint sandbox`: the sandbox by itself.
 #include "sandbox/sandbox.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <termios.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "orchestrator/commands/commands.h"
@@ -22,6 +25,7 @@
 namespace taskmint::orchestrator {
 namespace {
 
+constexpr int kExitNotAProgram = 126;
 constexpr int kExitNoProgram = 127;
 constexpr int64_t kMebibyte = int64_t{1} << 20;
 
@@ -62,11 +66,15 @@ Result<PutPlan> PlanOf(const std::string& put) {
   }
   PutPlan plan;
   plan.host = put.substr(0, colon);
-  std::string inside = put.substr(colon + 1);
-  if (inside.front() != '/') inside = "/work/" + inside;
+  const auto inside_path = std::filesystem::path("/work") / put.substr(colon + 1);
+  std::string inside = inside_path.lexically_normal().string();
   while (inside.size() > 1 && inside.back() == '/') inside.pop_back();
   if (inside == "/work" || inside == "/tmp") {
     plan.folder = inside;
+    // A file goes into a folder that is there, under its own name.
+    std::error_code error;
+    const std::filesystem::path host = std::filesystem::absolute(plan.host, error);
+    if (!std::filesystem::is_directory(host, error)) plan.name = host.filename().string();
     return plan;
   }
   const size_t slash = inside.rfind('/');
@@ -88,7 +96,7 @@ Status PutInto(sandbox::Sandbox& sandbox, const PutPlan& plan, std::stop_token s
       char octal[8];
       std::snprintf(octal, sizeof octal, "%o", static_cast<unsigned>(mode));
       sandbox::Command command;
-      command.argv = {"chmod", octal, "--"};
+      command.argv = {"/usr/bin/chmod", octal, "--"};
       command.folder = plan.folder;
       for (size_t at = begin; at < std::min(begin + kPathsAtOnce, paths.size()); ++at) {
         command.argv.push_back("./" + paths[at]);
@@ -155,7 +163,12 @@ Result<Opened> Open(const RunOptions& options, std::stop_token stop) {
     spec.network.proxy_socket_path = opened.proxy->socket_path();
   }
   TASKMINT_ASSIGN_OR_RETURN(const auto host, sandbox::MakeBubblewrapHost());
-  TASKMINT_ASSIGN_OR_RETURN(opened.sandbox, host->Open(spec, stop));
+  auto sandbox = host->Open(spec, stop);
+  if (!sandbox.ok() && sandbox.status().code() == Code::kInvalidArgument) {
+    return BadArgument(sandbox.status().message());
+  }
+  if (!sandbox.ok()) return sandbox.status();
+  opened.sandbox = std::move(*sandbox);
   for (const PutPlan& plan : plans) {
     TASKMINT_RETURN_IF_ERROR(PutInto(*opened.sandbox, plan, stop));
   }
@@ -173,11 +186,17 @@ sandbox::Command CommandOf(const RunOptions& options) {
   return command;
 }
 
-// Writes all of it to a descriptor of ours; false when nobody reads any more.
-bool PassOn(int fd, std::string_view bytes) {
+// Writes all of it to a descriptor of ours, however slowly it is read; false when nobody reads any
+// more, or nobody waits.
+bool PassOn(int fd, std::string_view bytes, const std::stop_token& stop) {
+  constexpr int kLookMs = 100;
   while (!bytes.empty()) {
-    const ssize_t size = ::write(fd, bytes.data(), bytes.size());
-    if (size < 0 && errno == EINTR) continue;
+    pollfd writable{fd, POLLOUT, 0};
+    if (stop.stop_requested()) return false;
+    if (::poll(&writable, 1, kLookMs) <= 0) continue;
+    // As much as a pipe that is said to be writable takes without waiting.
+    const ssize_t size = ::write(fd, bytes.data(), std::min<size_t>(bytes.size(), PIPE_BUF));
+    if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (size < 0) return false;
     bytes.remove_prefix(static_cast<size_t>(size));
   }
@@ -218,7 +237,7 @@ int RunOpened(const RunOptions& options, sandbox::Sandbox& sandbox, sandbox::Com
   const std::stop_callback interrupted(interrupt.token(), [&] { nobody_reads.request_stop(); });
   const auto pass_to = [&](int fd) {
     return [&, fd](std::string_view bytes) {
-      if (!PassOn(fd, bytes)) nobody_reads.request_stop();
+      if (!PassOn(fd, bytes, nobody_reads.get_token())) nobody_reads.request_stop();
     };
   };
   if (!options.json) {
@@ -229,7 +248,11 @@ int RunOpened(const RunOptions& options, sandbox::Sandbox& sandbox, sandbox::Com
   if (interrupt.interrupted()) return kExitInterrupted;
   if (!result.ok()) {
     Complain(result.status().message());
-    return result.status().code() == Code::kNotFound ? kExitNoProgram : kExitNoSandbox;
+    const bool of_program =
+        result.status().message().find(options.argv.front()) != std::string::npos;
+    if (result.status().code() == Code::kNotFound && of_program) return kExitNoProgram;
+    if (result.status().code() == Code::kFailedPrecondition && of_program) return kExitNotAProgram;
+    return kExitNoSandbox;
   }
   if (options.json) {
     PrintOut(DumpJson(ResultJson(*result), true) + "\n");
@@ -287,7 +310,7 @@ void AddPlaceOptions(Command& command, RunOptions& options) {
   command
       .Texts("--put", options.puts, "HOST:INSIDE",
              "A file or folder of this machine, copied to a path inside with its mode; below /work "
-             "where it is relative. May be repeated")
+             "where it is relative. Folders without files are left out. May be repeated")
       .Text("--folder", options.folder, "PATH", "Where it runs")
       .Texts("--env", options.variables, "NAME=VALUE", "A variable. May be repeated")
       .Texts("--allow", options.hosts, "HOST[:PORT]",
@@ -317,7 +340,7 @@ void AddSandbox(Command root) {
       "Run a command in a fresh sandbox. Standard input, output and error are passed through; "
       "exits "
       "with the command's code, 128 + the signal's number when it was killed, 127 when there is no "
-      "such program, 125 when no sandbox can be opened");
+      "such program, 126 when it cannot be run, 125 when no sandbox can be opened");
   exec.Rest("argv", exec_options.argv, "ARGV", "Behind --: the program and its arguments")
       .Require("argv")
       .Flag("--json", exec_options.json,

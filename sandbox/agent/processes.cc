@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <string_view>
 
 #include "sandbox/agent/usage.h"
@@ -103,12 +104,6 @@ struct Failure {
     failure->folder = true;
     _exit(127);
   }
-  // Should memory run out, the kernel is to take whatever runs here before the agent.
-  const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (score >= 0) {
-    [[maybe_unused]] const ssize_t ignored = write(score, "1000", 4);
-    close(score);
-  }
   int error = ENOENT;
   for (const char* const* program = plan.candidates; *program != nullptr; ++program) {
     execve(*program, plan.argv, plan.variables);
@@ -116,6 +111,16 @@ struct Failure {
   }
   failure->error = error;
   _exit(127);
+}
+
+// Should memory run out, the kernel is to take what runs here before the agent. Its file is root's
+// until it runs a program of its own.
+void OfferToKernel(pid_t pid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/oom_score_adj", static_cast<int>(pid));
+  const UniqueFd score(open(path, O_WRONLY | O_CLOEXEC));
+  if (score.valid()) [[maybe_unused]]
+    const ssize_t ignored = write(score.get(), "1000", 4);
 }
 
 // Apart, so that nothing of the caller lives in registers across vfork.
@@ -167,6 +172,7 @@ Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, const
     errno = failure.error;
     return nullptr;
   }
+  OfferToKernel(pid);
   Tracked& process = tracked_.emplace_back();
   process.used_bytes_before = used_bytes_before;
   process.id = next_id_++;

@@ -62,8 +62,13 @@ TEST(SandboxCommandTest, WhatIsPutKeepsItsModeAndMayBeRun) {
             "ran\nran\n750 /tmp/t/run\n600 /tmp/t/deep/secret\n600 below/deep/secret\n"
             "deep/secret\n");
   EXPECT_EQ(seen.code, 0) << seen.errors;
-  for (const char* bad : {"nothing", ":/work", "tree:", "/no/such/file:/work/a",
-                          "/dev/null:/work/a", "/etc/passwd:/a"}) {
+  EXPECT_EQ(Exec({"--put", folder.path() + "/tree/run:."}, {"./run"}).output, "ran\n");
+  EXPECT_EQ(Exec({"--put", folder.path() + "/tree:./", "--env", "PATH=/work"}, {"run"}).output,
+            "ran\n");
+  EXPECT_EQ(Exec({"--put", put + "x"}, {"./x/deep/secret"}).code, 126);
+  for (const char* bad :
+       {"nothing", "/proc/self/mem:m", "/etc/passwd:/usr/local/x", ":/work",
+        "tree:", "/no/such/file:/work/a", "/dev/null:/work/a", "/etc/passwd:/a"}) {
     const CommandOutcome refused = Exec({"--put", bad}, {"true"});
     EXPECT_EQ(refused.code, 2) << bad << refused.errors;
   }
@@ -97,6 +102,30 @@ TEST(SandboxCommandTest, EveryLimitIsToldByItsName) {
       "1 disk");
 }
 
+TEST(SandboxCommandTest, SlowOddAndClosedStreamsHarmNothing) {
+  const TemporaryFolder folder;
+  const std::string command = std::string("'") + TASKMINT_BINARY + "' sandbox exec ";
+  const auto shell = [&](const std::string& line) {
+    const std::string out = folder.path() + "/out";
+    const int status = std::system(("exec > " + out + " 2>&1; " + line).c_str());
+    std::ifstream file(out);
+    return std::to_string(WEXITSTATUS(status)) + " " +
+           std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  EXPECT_EQ(shell(command + "--wall-seconds 20 -- wc -c <&-"), "0 0\n");
+  EXPECT_EQ(shell(command + "-- sh -c 'echo seen; exit 3' 2>&-"), "3 seen\n");
+  EXPECT_EQ(shell(command + "-- sh -c 'echo lost; exit 3' >&-"), "3 ");
+  // A reader that does not wait, as node has.
+  EXPECT_EQ(shell("python3 -c \"import os, subprocess, time\nr, w = os.pipe()\n"
+                  "os.set_blocking(w, False)\n"
+                  "p = subprocess.Popen(['" TASKMINT_BINARY "', 'sandbox', 'exec', '--', 'head', "
+                  "'-c', '500000', '/dev/zero'], stdout=w)\nos.close(w)\ntime.sleep(1)\n"
+                  "n = 0\nwhile b := os.read(r, 65536): n += len(b)\nprint(n, p.wait())\""),
+            "0 500000 0\n");
+  EXPECT_THAT(shell(command + "--wall-seconds 1 -- yes | (sleep 5; head -c 2)"),
+              HasSubstr("limit: wall-time"));
+}
+
 TEST(SandboxCommandTest, AnInterruptEndsItAndAGoneReaderToo) {
   CommandProcess process({"sandbox", "exec", "--", "sh", "-c", "echo ready; sleep 60"}, {});
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
@@ -120,6 +149,14 @@ TEST(SandboxCommandTest, AShellRunsOnATerminalOnly) {
   std::ifstream file(seen);
   const std::string text((std::istreambuf_iterator<char>(file)), {});
   EXPECT_THAT(text, HasSubstr("on-a-42-terminal"));
+  // All of it, up to the end.
+  const std::string count = std::string("script -qec \"'") + TASKMINT_BINARY +
+                            "' sandbox shell -- sh -c 'seq 1 20000; echo e > /dev/stderr'\" " +
+                            seen + " < /dev/null > /dev/null";
+  EXPECT_EQ(WEXITSTATUS(std::system(count.c_str())), 0);
+  std::ifstream counted(seen);
+  const std::string numbers((std::istreambuf_iterator<char>(counted)), {});
+  EXPECT_THAT(numbers, HasSubstr("19999\r\n20000\r\ne\r\n"));
 }
 
 }  // namespace

@@ -85,6 +85,15 @@ TEST(CommandTest, CpuTimeOfAllProcessesTogetherIsLimited) {
   EXPECT_EQ(result.ending, Ending::kCpuTime);
   EXPECT_EQ(CauseOf(result), "cpu-time");
   EXPECT_LT(result.wall_ms, 5'000);
+  // Nor does it help to leave nobody who waits for a process.
+  command = Python(
+      "import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+      "def burn():\n  end = time.process_time() + 0.08\n  while time.process_time() < end: pass\n"
+      "for i in range(40):\n  if os.fork() == 0: burn(); os._exit(0)\n  time.sleep(0.1)\n");
+  command.cpu_ms_max = 800;
+  if (FindCgroupHome().kind != CgroupHome::Kind::kNone) {
+    EXPECT_EQ(RunIn(*sandbox, command).ending, Ending::kCpuTime);
+  }
   // What ran before does not count, nor does waiting.
   command = Shell("sleep 0.5; echo rested");
   command.cpu_ms_max = 400;
@@ -115,6 +124,20 @@ TEST(CommandTest, LimitsThatKillNobodyAreNamedWhereACommandFails) {
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(CauseOf(result), "processes") << result.error_output;
   EXPECT_EQ(result.processes_peak, 8);
+}
+
+TEST(CommandTest, TheKernelTakesWhatRunsInsideFirst) {
+  EXPECT_EQ(RunIn(*OpenSandbox(), Shell("cat /proc/self/oom_score_adj")).output, "1000\n");
+}
+
+TEST(CommandTest, AKilledChildIsToldToo) {
+  if (FindCgroupHome().kind == CgroupHome::Kind::kNone) return;  // nobody counts there
+  SandboxSpec spec;
+  spec.limits.memory_bytes_max = 64 << 20;
+  const CommandResult result =
+      RunIn(*OpenSandbox(spec), Shell("python3 -c 'kept = bytearray(300 << 20)'; exit 1"));
+  EXPECT_EQ(result.ending, Ending::kExited);
+  EXPECT_EQ(CauseOf(result), "memory");
 }
 
 TEST(CommandTest, WhatACommandUsedIsTold) {

@@ -2,6 +2,8 @@
 #include "sandbox/spare_sandboxes.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -67,10 +69,16 @@ TEST(SpareSandboxesTest, WhatCanBeWrittenOutsideHasNoSpares) {
   CountingHost host;
   SpareSandboxes spares(host);
   SandboxSpec spec;
-  spec.mounts.push_back({testing::TempDir(), "/out", true});
+  const std::string folder = testing::TempDir() + "spare_sandboxes_" + std::to_string(::getpid());
+  ASSERT_EQ(::mkdir(folder.c_str(), 0755), 0);
+  spec.mounts.push_back({folder, "/out", true});
   for (int i = 0; i < 3; ++i) spares.Open(spec, {}).value();
   EXPECT_EQ(spares.spares(), 0U);
   EXPECT_EQ(host.opened, 3);
+  EXPECT_EQ(::rmdir(folder.c_str()), 0);
+  // What belongs to everybody would be given to one sandbox's user.
+  spec.mounts[0].host_path = "/tmp";
+  EXPECT_EQ(host.Open(spec, {}).status().code(), Code::kInvalidArgument);
 }
 
 TEST(SpareSandboxesTest, SparesThatNobodyWantsAreClosed) {
