@@ -16,15 +16,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kFilesMax = 200'000;
-constexpr uint64_t kBytesMax = uint64_t{2} << 30;
+constexpr size_t kPutFilesMax = 200'000;
+constexpr uint64_t kPutBytesMax = uint64_t{2} << 30;
 constexpr mode_t kPermissions = 0777;
 
 Status Bad(const std::string& path, const std::string& why) {
   return {Code::kInvalidArgument, Boundary::kConfig, Printable(path) + ": " + why};
 }
 
-class Reader {
+class HostTreeReader {
  public:
   Status Add(const std::string& path, const std::string& name, bool follow) {
     struct stat info;
@@ -47,7 +47,7 @@ class Reader {
     } else {
       return follow ? Bad(path, "neither a file nor a folder") : OkStatus();
     }
-    if (read_.tree.size() >= kFilesMax) return Bad(path, "more than 200,000 files in all");
+    if (read_.tree.size() >= kPutFilesMax) return Bad(path, "more than 200,000 files in all");
     entry.content = std::make_shared<const std::string>(std::move(content));
     return read_.tree.Set(name, std::move(entry));
   }
@@ -68,7 +68,7 @@ class Reader {
       if (size == 0) return content;
       content.append(buffer, static_cast<size_t>(size));
       bytes_ += static_cast<uint64_t>(size);
-      if (bytes_ > kBytesMax) return Bad(path, "more than 2 GiB in all");
+      if (bytes_ > kPutBytesMax) return Bad(path, "more than 2 GiB in all");
     }
   }
 
@@ -90,7 +90,7 @@ class Reader {
 }  // namespace
 
 Result<HostTree> ReadHostTree(const std::string& path, const std::string& name) {
-  Reader reader;
+  HostTreeReader reader;
   TASKMINT_RETURN_IF_ERROR(reader.Add(path, name, true));
   return reader.Take();
 }

@@ -94,6 +94,23 @@ Finding ExamineSeccomp(Sandbox* sandbox) {
   return finding;
 }
 
+Finding ExamineFileLimit(Sandbox* sandbox) {
+  Finding finding;
+  finding.name = "limit of files";
+  finding.ok = true;  // not needed: the kernel has one, too
+  finding.detail = "could not be tried: no sandbox opens";
+  if (sandbox == nullptr) return finding;
+  Command command;
+  command.argv = {"stat", "-f", "-c", "%c", "/tmp"};
+  command.wall_ms_max = 10'000;
+  const Result<CommandResult> result = sandbox->Run(command, {});
+  const bool ours = result.ok() && result->output == std::to_string(Limits().inodes_max) + "\n";
+  finding.detail =
+      ours ? "in force in each file system"
+           : "the kernel's default alone: only bubblewrap may make user namespaces here";
+  return finding;
+}
+
 Finding ExamineGroups() {
   Finding finding;
   finding.name = "control groups";
@@ -220,6 +237,7 @@ std::vector<Finding> ExamineHost() {
        opened.ok() ? "opens in " + std::to_string(open_ms) + " ms" : Printable(opened.message()),
        opened.ok() ? "" : "mend what is said above and below, then run this again"});
   findings.push_back(ExamineSeccomp(sandbox.get()));
+  findings.push_back(ExamineFileLimit(sandbox.get()));
   findings.push_back(ExamineGroups());
   findings.push_back(ExamineUser());
   findings.push_back(ExamineTool("python3", "/usr/bin/python3", "python3"));

@@ -175,7 +175,7 @@ Result<Opened> Open(const RunOptions& options, std::stop_token stop) {
   return opened;
 }
 
-sandbox::Command CommandOf(const RunOptions& options) {
+sandbox::Command CommandAsked(const RunOptions& options) {
   sandbox::Command command;
   command.argv = options.argv;
   command.folder = options.folder;
@@ -219,7 +219,7 @@ nlohmann::json ResultJson(const sandbox::CommandResult& result) {
           {"error_output_cut_bytes", result.error_output_cut_bytes}};
 }
 
-int ExitCodeOf(const sandbox::CommandResult& result) {
+int ShellCodeOf(const sandbox::CommandResult& result) {
   if (result.ending == sandbox::Ending::kExited) return result.exit_code;
   if (result.ending == sandbox::Ending::kSignalled) return 128 + result.signal;
   return 128 + SIGKILL;
@@ -260,14 +260,14 @@ int RunOpened(const RunOptions& options, sandbox::Sandbox& sandbox, sandbox::Com
              cause != "exited" && cause != "signalled" && cause != "cancelled") {
     Complain("ended by its limit: " + std::string(cause));
   }
-  return ExitCodeOf(*result);
+  return ShellCodeOf(*result);
 }
 
 int RunExec(const RunOptions& options) {
   const Interrupt interrupt("stopping");
   auto opened = Open(options, interrupt.token());
   if (!opened.ok()) return ComplainOfSandbox(opened.status());
-  return RunOpened(options, *opened->sandbox, CommandOf(options), interrupt);
+  return RunOpened(options, *opened->sandbox, CommandAsked(options), interrupt);
 }
 
 // Keys reach the sandbox as they are typed, while it lives.
@@ -299,7 +299,7 @@ int RunShell(RunOptions options) {
   auto opened = Open(options, interrupt.token());
   if (!opened.ok()) return ComplainOfSandbox(opened.status());
   if (options.argv.empty()) options.argv = {"bash"};
-  sandbox::Command command = CommandOf(options);
+  sandbox::Command command = CommandAsked(options);
   command.terminal_fd = STDIN_FILENO;
   if (const char* kind = std::getenv("TERM")) command.variables["TERM"] = kind;
   const RawTerminal raw;
@@ -360,7 +360,9 @@ void AddSandbox(Command root) {
       .Example("taskmint sandbox shell -- python3")
       .Action([] { return RunShell(shell_options); });
   AddSandboxAttack(sandbox);
-  sandbox.RequireSubcommand();
+  sandbox.Example("taskmint sandbox exec -- python3 -c 'print(6 * 7)'")
+      .Example("taskmint sandbox attack")
+      .RequireSubcommand();
 }
 
 }  // namespace taskmint::orchestrator

@@ -151,7 +151,7 @@ Result<std::unique_ptr<Server>> Server::Start(datasets::Store& store,
   RaiseOpenFilesLimit();
   // Every refused handshake would be a line on standard error.
   setenv("GRPC_VERBOSITY", "NONE", 0);
-  // gRPC locks a hundred times a call, and abseil as Debian builds it follows the order of all locks.
+  // gRPC locks a hundred times a call, and abseil as Debian builds it follows the order of all.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   TASKMINT_ASSIGN_OR_RETURN(std::unique_ptr<JobDesk> jobs,
                             JobDesk::Open(store, sandboxes, clock, settings.jobs));

@@ -24,7 +24,7 @@ constexpr uint64_t kPendingSignalsMax = 4096;
 constexpr uint64_t kMessageQueueBytesMax = 819'200;
 
 // How often CPU time is looked at, where it is limited.
-constexpr int64_t kCpuLookMs = 100;
+constexpr int64_t kTickLookMs = 100;
 
 std::vector<std::string> Candidates(const std::string& program,
                                     const std::vector<std::string>& variables) {
@@ -274,7 +274,7 @@ int Processes::EnforceTimes() {
     if (process.cpu_us_max == 0) continue;
     if (now >= next_cpu_look_ms_) {
       cpu_us_inside_ = CpuMicrosecondsInside();
-      next_cpu_look_ms_ = now + kCpuLookMs;
+      next_cpu_look_ms_ = now + kTickLookMs;
     }
     if (cpu_us_inside_ < process.cpu_us_max) {
       next = next_cpu_look_ms_ - now;

@@ -84,7 +84,8 @@ inline constexpr char kSmallCatch[] =
                 failed = true;
               }
               failures += failed;
-              fprintf(file, "<OverallResult success=\"%s\"/></TestCase>\n", failed ? "false" : "true");
+              const char* success = failed ? "false" : "true";
+              fprintf(file, "<OverallResult success=\"%s\"/></TestCase>\n", success);
             }
             fputs("</Catch>\n", file);
             fclose(file);

@@ -10,39 +10,39 @@ HOOKS = ("post-checkout", "pre-commit", "post-commit", "post-merge", "pre-push",
          "post-rewrite", "applypatch-msg", "pre-applypatch", "prepare-commit-msg",
          "sendemail-validate")
 CONFIG = f"""[core]
-	fsmonitor = {MARK}
-	sshCommand = {MARK}
-	pager = {MARK}
-	editor = {MARK}
-	hooksPath = .git/hooks
-	gitProxy = {MARK}
-	alternateRefsCommand = {MARK}
-	worktree = /tmp
+    fsmonitor = {MARK}
+    sshCommand = {MARK}
+    pager = {MARK}
+    editor = {MARK}
+    hooksPath = .git/hooks
+    gitProxy = {MARK}
+    alternateRefsCommand = {MARK}
+    worktree = /tmp
 [filter "attack"]
-	clean = {MARK}
-	smudge = {MARK}
-	process = {MARK}
+    clean = {MARK}
+    smudge = {MARK}
+    process = {MARK}
 [diff "attack"]
-	command = {MARK}
-	textconv = {MARK}
+    command = {MARK}
+    textconv = {MARK}
 [merge "attack"]
-	driver = {MARK}
+    driver = {MARK}
 [diff]
-	external = {MARK}
+    external = {MARK}
 [credential]
-	helper = !{MARK}
+    helper = !{MARK}
 [uploadpack]
-	packObjectsHook = {MARK}
+    packObjectsHook = {MARK}
 [protocol "ext"]
-	allow = always
+    allow = always
 [remote "origin"]
-	url = ext::{MARK}
+    url = ext::{MARK}
 [alias]
-	status = !{MARK}
+    status = !{MARK}
 [include]
-	path = /tmp/.gitconfig-attack
+    path = /tmp/.gitconfig-attack
 [gpg]
-	program = {MARK}
+    program = {MARK}
 """
 try:
     subprocess.run(["git", "init", "-q", "."], check=True, capture_output=True)
