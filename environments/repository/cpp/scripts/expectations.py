@@ -107,8 +107,16 @@ class Turning:
                 self.other_literal("%s_%s(%%s, %%s)" % (head, kind), kind, spans, arguments)
         if kind == "THAT" and len(arguments) == 2:
             return ["%s_THAT(%s, !(%s))" % (head, arguments[0], arguments[1])]
-        if kind in ("THROWS", "THROWS_AS", "THROWS_WITH", "THROWS_MATCHES"):
-            return ["%s_NOTHROW(%s)" % (head, arguments[0])]
+        if kind in ("THROWS", "THROWS_AS", "THROWS_WITH", "THROWS_WITH_AS", "THROWS_MATCHES"):
+            made = ["%s_NOTHROW(%s)" % (head, arguments[0])]
+            if kind.startswith("THROWS_WITH") and len(arguments) > 1 and \
+                    {token.kind for token in self.tokens[spans[1][0]:spans[1][1]]} == {"string"}:
+                first = self.tokens[spans[1][0]]
+                text = self.changed(first)
+                if text is not None:
+                    rest = self.text[first.end:self.tokens[spans[-1][1]].end]
+                    made.append("%s_%s(%s, %s%s" % (head, kind, arguments[0], text, rest))
+            return made
         if kind == "NOTHROW":
             return ["%s_THROWS(%s)" % (head, whole)]
         return []
