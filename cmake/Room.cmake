@@ -61,10 +61,10 @@ function(taskmint_test_program name)
   endif()
 endfunction()
 
-# A test executable: taskmint_test(name SOURCES a_test.cc DEPENDS taskmint::sandbox [TIMEOUT 120] [FIXTURE toy_store]).
-# What may take long starts first. Every case becomes a CTest of its own, discovered when the tests run and never during the build.
+# A test executable: taskmint_test(name SOURCES a_test.cc DEPENDS taskmint::sandbox [TIMEOUT 120] [FIXTURE toy_store] [ALONE]).
+# What may take long starts first. ALONE: nothing runs beside it, since it loads the machine. Every case becomes a CTest of its own, discovered when the tests run and never during the build.
 function(taskmint_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 ARG "" "TIMEOUT;FIXTURE" "SOURCES;DEPENDS;USES")
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "ALONE" "TIMEOUT;FIXTURE" "SOURCES;DEPENDS;USES")
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
@@ -75,6 +75,6 @@ function(taskmint_test name)
   target_compile_definitions(${name} PRIVATE
     TASKMINT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" TASKMINT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
-    PROPERTIES TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT} LABELS "${name}"
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT} LABELS "${name}" RUN_SERIAL ${ARG_ALONE}
     FIXTURES_REQUIRED "${ARG_FIXTURE}")
 endfunction()
