@@ -62,7 +62,7 @@ bool IsBelow(const std::string& path, const std::string& folder) {
 Result<PutPlan> PlanOf(const std::string& put) {
   const size_t colon = put.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == put.size()) {
-    return BadArgument("--put wants HOST:INSIDE, such as src:/work/src, and got " + put);
+    return BadArgument("--put wants HOST:INSIDE, such as src:/tmp/src, and got " + put);
   }
   PutPlan plan;
   plan.host = put.substr(0, colon);
