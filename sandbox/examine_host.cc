@@ -105,9 +105,8 @@ Finding ExamineFileLimit(Sandbox* sandbox) {
   command.wall_ms_max = 10'000;
   const Result<CommandResult> result = sandbox->Run(command, {});
   const bool ours = result.ok() && result->output == std::to_string(Limits().inodes_max) + "\n";
-  finding.detail =
-      ours ? "in force in each file system"
-           : "the kernel's default alone: only bubblewrap may make user namespaces here";
+  finding.detail = ours ? "in force in each file system"
+                        : "the kernel's default alone: only bubblewrap may mount here";
   return finding;
 }
 

@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <utility>
 
 namespace taskmint::sandbox {
 namespace {
@@ -38,10 +37,9 @@ constexpr const char* kDenied[] = {
     // Relics.
     "_sysctl", "sysfs", "uselib", "ustat", "nfsservctl"};
 
-// The same, of kernels that this libseccomp may be too old for: numbers from 424 on are those of
-// every architecture.
-constexpr std::pair<const char*, int> kDeniedByNumber[] = {{"lsm_set_self_attr", 460},
-                                                           {"open_tree_attr", 467}};
+// The same, of kernels that this libseccomp may be too old for. Numbers from 424 on are those of
+// every architecture: lsm_set_self_attr, open_tree_attr.
+constexpr int kDeniedByNumber[] = {460, 467};
 
 // One comparison of one argument. The macros of libseccomp leave a field to the compiler's
 // warnings.
@@ -120,12 +118,7 @@ void DenyPriorities(Filter& filter) {
 
 void AddRules(Filter& filter) {
   for (const char* name : kDenied) filter.Deny(name, EPERM);
-  for (const auto& [name, number] : kDeniedByNumber) {
-    if (seccomp_syscall_resolve_name(name) == __NR_SCMP_ERROR)
-      filter.DenyNumber(number, EPERM);
-    else
-      filter.Deny(name, EPERM);
-  }
+  for (const int number : kDeniedByNumber) filter.DenyNumber(number, EPERM);
   // ENOSYS: the C library then uses clone, whose flags can be seen here.
   for (const char* name : {"clone3", "io_uring_setup", "io_uring_enter", "io_uring_register"}) {
     filter.Deny(name, ENOSYS);

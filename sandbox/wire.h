@@ -42,11 +42,10 @@ enum class Op : uint8_t {
   kOk,
   kError,    // errno, text
   kStarted,  // id
-  kExited,  // id, wait status, cpu microseconds, bytes by which file systems grew, largest resident
-            // KiB, the flags
-            // below
-  kData,    // bytes
-  kFiles,   // file parts
+  kExited,   // id, wait status, cpu microseconds, bytes by which file systems grew,
+             // largest resident KiB, the flags below
+  kData,     // bytes
+  kFiles,    // file parts
 };
 
 // What kExited says beside the wait status.
