@@ -70,8 +70,11 @@ class Layout {
       if (IsFolder(path)) Add({"--remount-ro", path});
     }
     Add({"--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"});
-    layout_.variables.insert(
-        {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"TZ", "UTC"}, {"HOME", "/tmp"}});
+    layout_.variables.insert({{"PATH", "/usr/bin:/bin"},
+                              {"LANG", "C.UTF-8"},
+                              {"TZ", "UTC"},
+                              {"HOME", "/tmp"},
+                              {"PYTHONHASHSEED", "0"}});
     for (const auto& [name, value] : spec_.variables) layout_.variables[name] = value;
     return std::move(layout_);
   }

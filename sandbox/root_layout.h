@@ -20,7 +20,8 @@ struct RootLayout {
   // Arguments for our launcher, which stages mounts, in the order of their numbers, before
   // bubblewrap begins; empty without `staging`.
   std::vector<std::string> stages;
-  // PATH, LANG, TZ, HOME and, with a proxy, the variables that name it and its certificates.
+  // PATH, LANG, TZ, HOME, PYTHONHASHSEED and, with a proxy, the variables that name it and its
+  // certificates.
   std::map<std::string, std::string> variables;
 };
 

@@ -61,8 +61,15 @@ struct Network {
 // What to open. The root is the host's /usr read-only (with /bin, /lib, /lib64, /sbin as on the
 // host) and the few files of /etc that programs need (ld.so.cache, passwd and group of our own,
 // alternatives, ssl certificates when the network is kProxy); /proc, /dev, an empty /tmp and an
-// empty work folder on tmpfs. PATH=/usr/bin:/bin, LANG=C.UTF-8, TZ=UTC, HOME=/tmp, and nothing
-// else of the caller's environment.
+// empty work folder on tmpfs. PATH=/usr/bin:/bin, LANG=C.UTF-8, TZ=UTC, HOME=/tmp,
+// PYTHONHASHSEED=0, and nothing else of the caller's environment.
+//
+// So that a run can be repeated, these are always the same inside: the variables above, host name,
+// machine id, user and group (1000), umask (022), the first process's number, and the monotonic and
+// boot clocks, which begin at 100 s where the kernel lets us make a time namespace (`doctor` says
+// so). Not fixed, because no user can: the wall clock, addresses in memory, inode numbers, the
+// kernel's release, boot id and random numbers, the number and speed of processors, the memory of
+// the machine, and the order in which processes run.
 struct SandboxSpec {
   // Absolute path of the writable work folder, a tmpfs.
   std::string work_path = "/work";

@@ -10,6 +10,8 @@ namespace taskmint::sandbox {
 // Outside, before bubblewrap. Arguments, each at most once but where noted:
 //   --parent PID      ends at once when its parent is not PID any more
 //   --join PATH       writes itself into this cgroup.procs (repeated)
+//   --clocks SECONDS  sets the monotonic and the boot clock inside to this, in a time namespace;
+//                     where the kernel refuses one, they stay the machine's
 //   --stage PATH      binds PATH to /tmp/N in a private mount namespace, N counting from 0
 //   (repeated)
 //   --stage-own PATH  the same, and hands the folder to the slot's user (repeated)
@@ -19,7 +21,8 @@ namespace taskmint::sandbox {
 int Launch(const std::vector<std::string>& arguments);
 
 // Inside, as PID 1. Arguments: control socket, and the limits of a process (processes, address
-// bytes, file bytes, open files; 0: none), and the proxy's socket or an empty string.
+// bytes, file bytes, open files; 0: none), the proxy's socket or an empty string, and "rules" for
+// RestrictFiles or anything else.
 int Serve(const std::vector<std::string>& arguments);
 
 }  // namespace taskmint::sandbox

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "sandbox/agent/folders.h"
+#include "sandbox/agent/mounts.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -85,14 +86,8 @@ uint64_t CpuMicrosecondsInside() {
 }
 
 WritableFileSystems::WritableFileSystems() {
-  const std::string mounts = ReadSmall("/proc/self/mounts");
-  std::string_view rest = mounts;
-  while (!rest.empty()) {
-    std::string_view line = TakeWord(rest, '\n');
-    TakeWord(line, ' ');
-    const std::string_view path = TakeWord(line, ' ');
-    const std::string_view type = TakeWord(line, ' ');
-    if (type == "tmpfs" && line.starts_with("rw")) paths_.emplace_back(path);
+  for (const WritableMount& mount : WritableMounts()) {
+    if (mount.type == "tmpfs") paths_.push_back(mount.path);
   }
 }
 
