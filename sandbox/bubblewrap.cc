@@ -66,7 +66,7 @@ Result<UniqueFd> Reopen(const UniqueFd& file) {
 
 // The first id of the slots: in the range that no distribution hands out, where this user
 // namespace maps it.
-uid_t FirstSlotUid() {
+uid_t FindFirstSlotUid() {
   constexpr uid_t kPreferred = 1'900'000'000;
   constexpr uid_t kFallback = 61'000;
   std::ifstream map("/proc/self/uid_map");
@@ -74,6 +74,11 @@ uid_t FirstSlotUid() {
     if (inside <= kPreferred && kPreferred + kSlots <= inside + count) return kPreferred;
   }
   return kFallback;
+}
+
+uid_t FirstSlotUid() {
+  static const uid_t first = FindFirstSlotUid();
+  return first;
 }
 
 std::string Tail(int fd) {
@@ -177,10 +182,12 @@ bool CanStage(const UniqueFd& agent) {
 
 }  // namespace
 
+bool Slot::IsOne(uid_t uid) { return uid >= FirstSlotUid() && uid < FirstSlotUid() + kSlots; }
+
 Result<Slot> Slot::Take() {
   Slot slot;
   if (::geteuid() != 0) return slot;
-  static const uid_t first = FirstSlotUid();
+  const uid_t first = FirstSlotUid();
   // From where this process stopped, so that the search is short and a user rests after use.
   static std::atomic<uint32_t> next{static_cast<uint32_t>(::getpid())};
   slot.claim_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -306,9 +313,7 @@ Status CheckSpec(const SandboxSpec& spec) {
       return bad("cannot show '" + mount.host_path + "': " + std::strerror(errno));
     }
     // A writable one becomes the slot's user's.
-    const uid_t first = FirstSlotUid();
-    const bool ours =
-        info.st_uid == ::geteuid() || (info.st_uid >= first && info.st_uid < first + kSlots);
+    const bool ours = info.st_uid == ::geteuid() || Slot::IsOne(info.st_uid);
     if (mount.writable && (!ours || (info.st_mode & S_ISVTX) != 0)) {
       return bad("'" + mount.host_path + "' is not a folder of ours to be written to");
     }

@@ -24,6 +24,8 @@ class Slot {
  public:
   // RESOURCE_EXHAUSTED when all are taken.
   static Result<Slot> Take();
+  // Whether this user id is one of those, taken or not.
+  static bool IsOne(uid_t uid);
   uid_t uid() const { return uid_; }
 
  private:
