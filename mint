@@ -35,7 +35,8 @@ one command to run. Afterwards everything works offline. Proxies and certificate
 the environment (http_proxy, https_proxy, SSL_CERT_FILE, PIP_CERT, PIP_INDEX_URL, ...).
 
   TASKMINT_UV             a uv to use instead of one of our own
-  TASKMINT_FUZZ_SECONDS   seconds of fuzzing a target (test: 5, test --nightly: 600)
+  TASKMINT_FUZZ_SECONDS   seconds of fuzzing a target (test: 5, those of the sandbox 30;
+                          test --nightly: 600 and 1800)
   TASKMINT_SOAK_SECONDS   seconds that test --nightly loads a server (default 3600, at most 7200)
   TASKMINT_JOBS           compilers and tests that run at once (default: the processors)
 END

@@ -306,7 +306,12 @@ uint64_t Cgroup::MemoryKills() const {
 }
 
 uint64_t Cgroup::ProcessRefusals() const {
-  return processes_folder_.empty() ? 0 : CountIn(processes_folder_ + "/pids.events", "max ");
+  if (processes_folder_.empty()) return 0;
+  // Before Linux 6.11 what a group further up refused is counted here, too; then this one was not
+  // full. Kernels that keep no peak are believed.
+  const uint64_t peak = ProcessesPeak();
+  if (peak > 0 && peak < CountIn(processes_folder_ + "/pids.max", "")) return 0;
+  return CountIn(processes_folder_ + "/pids.events", "max ");
 }
 
 std::optional<uint64_t> Cgroup::CpuMicroseconds() const {
