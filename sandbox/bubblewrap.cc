@@ -121,13 +121,13 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
     AddData(std::move(library_cache), "/etc/ld.so.cache", "0444", &start, &data);
   }
   const bool root = session.slot.uid() != 0;
-  RootLayout layout = LayOutRoot(spec, data, parts.can_stage);
+  RootLayout layout = LayOutRoot(spec, data, parts.abilities);
   start.variables = std::move(layout.variables);
 
   std::vector<std::string>& arguments = start.request.arguments;
   start.request.program = "/proc/self/fd/" + std::to_string(parts.agent.get());
   arguments = {"launch", "--parent", std::to_string(::getpid())};
-  if (parts.can_stage) arguments.insert(arguments.end(), {"--clocks", kClocksStartS});
+  if (parts.abilities.stage) arguments.insert(arguments.end(), {"--clocks", kClocksStartS});
   if (root) arguments.insert(arguments.end(), {"--uid", std::to_string(session.slot.uid())});
   if (session.cgroup != nullptr) {
     for (const std::string& path : session.cgroup->JoinPaths()) {
@@ -135,11 +135,13 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
     }
   }
   arguments.insert(arguments.end(), layout.stages.begin(), layout.stages.end());
-  arguments.insert(arguments.end(),
-                   {"--", parts.bwrap_path, "--unshare-user", "--unshare-all", "--as-pid-1",
-                    "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
-                    "--hostname", "taskmint", "--uid", "1000", "--gid", "1000"});
-  if (parts.can_disable_userns) arguments.emplace_back("--disable-userns");
+  arguments.insert(
+      arguments.end(),
+      {"--", parts.bwrap_path, "--unshare-user", "--unshare-all", "--as-pid-1", "--die-with-parent",
+       "--new-session", "--cap-drop", "ALL", "--clearenv", "--uid", "1000", "--gid", "1000"});
+  const Abilities& abilities = parts.abilities;
+  if (abilities.host_name) arguments.insert(arguments.end(), {"--hostname", "taskmint"});
+  if (abilities.disable_userns) arguments.emplace_back("--disable-userns");
   if (!parts.walls.network_namespace) arguments.emplace_back("--share-net");
   if (parts.walls.system_call_filter) {
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd seccomp, Reopen(parts.seccomp));
@@ -162,22 +164,6 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
                     spec.network.mode == Network::Mode::kProxy ? kProxySocketInside : "",
                     parts.walls.file_rules ? "rules" : ""});
   return start;
-}
-
-// Whether our launcher may mount: root needs CAP_SYS_ADMIN, which containers may lack, and others
-// user namespaces for programs that no profile of AppArmor names.
-bool CanStage(const UniqueFd& agent) {
-  SpawnRequest request;
-  request.program = "/proc/self/fd/" + std::to_string(agent.get());
-  request.arguments = {"launch",
-                       "--parent",
-                       std::to_string(::getpid()),
-                       "--stage-tmpfs",
-                       "size=64k,nr_inodes=10,mode=755",
-                       "--",
-                       "/usr/bin/true"};
-  Result<ChildProcess> child = Spawn(request);
-  return child.ok() && child->Wait(10'000) && child->status() == 0;
 }
 
 }  // namespace
@@ -214,7 +200,7 @@ std::string FindBubblewrap() {
   return {};
 }
 
-Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls) {
+Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls, bool weak) {
   auto parts = std::make_shared<HostParts>();
   parts->walls = walls;
   parts->bwrap_path = FindBubblewrap();
@@ -230,13 +216,19 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls) {
                                            "): install bubblewrap 0.5 or later");
     }
   }
-  parts->can_disable_userns = help.find("--disable-userns") != std::string::npos;
   parts->cgroups = FindCgroupHome();
   const std::string_view agent(reinterpret_cast<const char*>(taskmint_agent_begin),
                                static_cast<size_t>(taskmint_agent_end - taskmint_agent_begin));
   TASKMINT_ASSIGN_OR_RETURN(parts->agent, MemoryFile("taskmint-agent", agent, true));
-  // Once more, lest a busy machine takes a wall from all sandboxes of this process.
-  parts->can_stage = CanStage(parts->agent) || CanStage(parts->agent);
+  parts->abilities = FindAbilities(parts->bwrap_path, parts->agent,
+                                   help.find("--disable-userns") != std::string::npos);
+  if (!parts->abilities.own_proc && !weak) {
+    return Error(Code::kUnavailable,
+                 "this container hides parts of /proc, so that no sandbox can have a /proc of its "
+                 "own; start it with `--security-opt systempaths=unconfined` (Docker), "
+                 "`--security-opt unmask=ALL` (Podman) or `procMount: Unmasked` (Kubernetes), or "
+                 "say --sandbox-weak to let sandboxes see the processes of the container");
+  }
   TASKMINT_ASSIGN_OR_RETURN(parts->seccomp, MakeSeccompFilter());
   const std::pair<const char*, const char*> files[] = {
       {"/etc/passwd",

@@ -74,6 +74,25 @@ Finding ExamineUserNamespaces(const Status& opened) {
   return finding;
 }
 
+Finding ExamineProc(const SandboxHost* host) {
+  Finding finding;
+  finding.name = "own /proc";
+  if (host == nullptr) {
+    finding.ok = true;
+    finding.detail = "could not be tried: no sandbox opens";
+    return finding;
+  }
+  finding.ok = host->MissingWalls().empty();
+  finding.detail = finding.ok ? "each sandbox has one"
+                              : "this container hides parts of its own, so that none can be made";
+  if (finding.ok) return finding;
+  finding.mend =
+      "start the container with --security-opt systempaths=unconfined (Docker), --security-opt "
+      "unmask=ALL (Podman) or, in Kubernetes, spec.hostUsers: false and securityContext.procMount: "
+      "Unmasked; or say --sandbox-weak to let sandboxes see the processes of the container";
+  return finding;
+}
+
 Finding ExamineSeccomp(Sandbox* sandbox) {
   Finding finding;
   finding.name = "system call filter";
@@ -268,7 +287,8 @@ std::vector<Finding> ExamineHost() {
   std::unique_ptr<Sandbox> sandbox;
   Status opened;
   int64_t open_ms = 0;
-  if (Result<std::unique_ptr<SandboxHost>> host = MakeBubblewrapHost(); host.ok()) {
+  const Result<std::unique_ptr<SandboxHost>> host = MakeBubblewrapHost({.weak = true});
+  if (host.ok()) {
     (void)PythonApplicationsOfHost();  // looked for once a process, and no part of an opening
     const SystemClock clock;
     const int64_t begin_ms = clock.MonotonicMs();
@@ -280,6 +300,7 @@ std::vector<Finding> ExamineHost() {
     opened = host.status();
   }
   findings.push_back(ExamineUserNamespaces(opened));
+  findings.push_back(ExamineProc(opened.ok() ? host->get() : nullptr));
   findings.push_back(
       {"sandbox", opened.ok(),
        opened.ok() ? "opens in " + std::to_string(open_ms) + " ms" : Printable(opened.message()),

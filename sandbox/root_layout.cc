@@ -43,7 +43,8 @@ bool IsBelow(const std::string& path, const std::string& folder) {
 
 class Layout {
  public:
-  Layout(const SandboxSpec& spec, bool staging) : spec_(spec), staging_(staging) {}
+  Layout(const SandboxSpec& spec, const Abilities& abilities)
+      : spec_(spec), abilities_(abilities) {}
 
   RootLayout Build(const std::vector<std::string>& data_arguments) {
     Base();
@@ -85,7 +86,7 @@ class Layout {
   }
 
   void Tmpfs(const std::string& path, int64_t bytes, const std::string& mode) {
-    if (!staging_) {
+    if (!abilities_.stage) {
       Add({"--perms", mode, "--size", std::to_string(bytes), "--tmpfs", path});
       return;
     }
@@ -113,7 +114,11 @@ class Layout {
         Add({"--ro-bind", path, path});
     }
     // Some settings of namespaces of its own would be its own to change.
-    Add({"--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"});
+    if (abilities_.own_proc)
+      Add({"--proc", "/proc"});
+    else
+      Add({"--ro-bind", "/proc", "/proc"});
+    Add({"--ro-bind", "/proc/sys", "/proc/sys"});
     struct stat settings, formats;
     constexpr char kFormats[] = "/proc/sys/fs/binfmt_misc";  // may be mounted when it is looked at
     if (::stat("/proc/sys/fs", &settings) == 0 && ::lstat(kFormats, &formats) == 0 &&
@@ -153,7 +158,8 @@ class Layout {
 
   void Bind(const Mount& mount) {
     std::string source = mount.host_path;
-    if (staging_) source = Stage(mount.writable ? "--stage-own" : "--stage", mount.host_path);
+    if (abilities_.stage)
+      source = Stage(mount.writable ? "--stage-own" : "--stage", mount.host_path);
     Add({mount.writable ? "--bind" : "--ro-bind", source, mount.inside_path});
   }
 
@@ -181,15 +187,15 @@ class Layout {
   }
 
   const SandboxSpec& spec_;
-  const bool staging_;
+  const Abilities abilities_;
   RootLayout layout_;
 };
 
 }  // namespace
 
 RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
-                      bool staging) {
-  return Layout(spec, staging).Build(data_arguments);
+                      const Abilities& abilities) {
+  return Layout(spec, abilities).Build(data_arguments);
 }
 
 bool IsPlainAbsolutePath(const std::string& path) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/abilities.h"
 #include "sandbox/sandbox.h"
 
 namespace taskmint::sandbox {
@@ -18,18 +19,19 @@ struct RootLayout {
   // Arguments that build it, in order. What is staged is written as the path it is staged at.
   std::vector<std::string> arguments;
   // Arguments for our launcher, which stages mounts, in the order of their numbers, before
-  // bubblewrap begins; empty without `staging`.
+  // bubblewrap begins; empty where it may not.
   std::vector<std::string> stages;
   // PATH, LANG, TZ, HOME, PYTHONHASHSEED and, with a proxy, the variables that name it and its
   // certificates.
   std::map<std::string, std::string> variables;
 };
 
-// `data_arguments` are spliced in where files are copied into /etc and /sbx. `staging`: our
-// launcher may mount. Then file systems in memory have a limit of inodes, and host paths of mounts
-// need not be reachable for the user that bubblewrap runs as.
+// `data_arguments` are spliced in where files are copied into /etc and /sbx. Where our launcher may
+// mount, file systems in memory have a limit of inodes, and host paths of mounts need not be
+// reachable for the user that bubblewrap runs as. Where a sandbox may have no /proc of its own, it
+// has this process's, read-only.
 RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
-                      bool staging);
+                      const Abilities& abilities);
 
 // True for an absolute path without empty, "." and ".." components, other than "/".
 bool IsPlainAbsolutePath(const std::string& path);

@@ -248,11 +248,21 @@ class SandboxHost {
   // UNAVAILABLE (sandbox) with what to do about it when this machine cannot isolate, ABORTED when
   // it may work next time, INVALID_ARGUMENT for a spec that contradicts itself.
   virtual Result<std::unique_ptr<Sandbox>> Open(const SandboxSpec& spec, std::stop_token stop) = 0;
+  // Walls that a sandbox lacks here because the machine cannot give them and HostOptions::weak let
+  // that pass, in words for people and evidence: "own /proc". Empty: all stand.
+  virtual std::vector<std::string> MissingWalls() const { return {}; }
+};
+
+struct HostOptions {
+  // Go on without a wall that this machine cannot give. What runs inside then sees the processes of
+  // the container around it, and, as its user, what they show to it.
+  bool weak = false;
 };
 
 // Bubblewrap as an unprivileged user (as root: as a uid of its own), seccomp, cgroups where they
-// can be made. UNAVAILABLE with the mend when bubblewrap is missing or namespaces are refused.
-Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost();
+// can be made. UNAVAILABLE with the mend when bubblewrap is missing, namespaces are refused or, not
+// `weak`, a wall cannot be had.
+Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost(const HostOptions& options = {});
 
 // One thing that isolation needs, as found on this machine; for `taskmint doctor`.
 struct Finding {

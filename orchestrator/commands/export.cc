@@ -7,6 +7,7 @@
 
 #include "datasets/exported_task.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/commands/server_options.h"
 #include "orchestrator/counted_progress.h"
 #include "orchestrator/export_report.h"
@@ -197,7 +198,7 @@ int RunExport(ExportOptions& options) {
       options.jobs > 0 ? options.jobs : std::max(1U, std::thread::hardware_concurrency());
   std::unique_ptr<sandbox::SandboxHost> sandboxes;
   if (!options.no_prove) {
-    auto made = sandbox::MakeBubblewrapHost();
+    auto made = MakeSandboxHost();
     if (!made.ok()) return ComplainOf(made.status());
     sandboxes = *std::move(made);
   }

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/host_tree.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
@@ -162,7 +163,7 @@ Result<Opened> Open(const RunOptions& options, std::stop_token stop) {
     spec.network.mode = sandbox::Network::Mode::kProxy;
     spec.network.proxy_socket_path = opened.proxy->socket_path();
   }
-  TASKMINT_ASSIGN_OR_RETURN(const auto host, sandbox::MakeBubblewrapHost());
+  TASKMINT_ASSIGN_OR_RETURN(const auto host, MakeSandboxHost());
   auto sandbox = host->Open(spec, stop);
   if (!sandbox.ok() && sandbox.status().code() == Code::kInvalidArgument) {
     return BadArgument(sandbox.status().message());

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/json.h"
@@ -187,7 +188,7 @@ int RunAttacks(const AttackOptions& options) {
   const Interrupt interrupt("stopping");
   const auto attacks = Chosen(options);
   if (!attacks.ok()) return ComplainOf(attacks.status());
-  const auto sandboxes = sandbox::MakeBubblewrapHost();
+  const auto sandboxes = MakeSandboxHost();
   if (!sandboxes.ok()) {
     ComplainOf(sandboxes.status());
     return kExitNoSandbox;

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/serving/server.h"
 #include "orchestrator/terminal.h"
@@ -73,7 +74,7 @@ int RunServe(const ServeOptions& options) {
   static const SystemClock clock;
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kCreate, clock);
   if (!store.ok()) return ComplainOf(store.status());
-  auto sandboxes = sandbox::MakeBubblewrapHost();
+  auto sandboxes = MakeSandboxHost();
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
   const Interrupt interrupt("ending: calls have 3 s; once more ends at once");
   auto server = Server::Start(**store, **sandboxes, clock, *std::move(settings));

@@ -6,6 +6,7 @@
 #include "datasets/repository_list.h"
 #include "environments/repository/source_import.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/commands/server_options.h"
 #include "orchestrator/commands/synth_remote.h"
 #include "orchestrator/dates.h"
@@ -223,7 +224,7 @@ int RunSynth(const SynthOptions& options) {
   static const SystemClock clock;
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kCreate, clock);
   if (!store.ok()) return ComplainOf(store.status());
-  auto sandboxes = sandbox::MakeBubblewrapHost();
+  auto sandboxes = MakeSandboxHost();
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
 
   const Interrupt interrupt("stopping; once more ends at once");

@@ -7,6 +7,7 @@
 #include "environments/repository/git_clone.h"
 #include "environments/repository/source_import.h"
 #include "orchestrator/command_line.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/host_file.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
@@ -70,7 +71,7 @@ Result<Parcel> Pack(const MintRequest& request, const std::string& source, std::
     TASKMINT_ASSIGN_OR_RETURN(parcel.bundle, ReadHostFile(source));
     return parcel;
   }
-  TASKMINT_ASSIGN_OR_RETURN(const auto sandboxes, sandbox::MakeBubblewrapHost());
+  TASKMINT_ASSIGN_OR_RETURN(const auto sandboxes, MakeSandboxHost());
   TASKMINT_ASSIGN_OR_RETURN(
       parcel.bundle,
       environments::BundleRepository(*sandboxes, source, sent.name(), kSentBundleBytesMax, stop));

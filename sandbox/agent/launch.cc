@@ -78,13 +78,42 @@ bool WriteText(const char* path, const std::string& text) {
          write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
-// A user who is not root may mount in a user namespace alone; there it stays the same user.
+// What becomes the user's, while we still may give it away.
+int GiveFolders(const StagePlan& plan) {
+  if (plan.uid == 0) return 0;
+  for (const Stage& stage : plan.stages) {
+    if (!stage.own || stage.memory) continue;
+    const UniqueFd folder(open(stage.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const std::string place = "/proc/self/fd/" + std::to_string(folder.get());
+    if (!folder.valid()) {
+      if (errno == ENOTDIR) continue;  // a file stays whose it is
+      return Fail("open", stage.path);
+    }
+    if (chown(place.c_str(), plan.uid, plan.uid) != 0) return Fail("chown", stage.path);
+  }
+  return 0;
+}
+
+int DropUser(uid_t uid) {
+  if (uid == 0 || getuid() == uid) return 0;
+  const gid_t gid = uid;
+  if (setgroups(0, nullptr) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0)
+    return 0;
+  return Fail("drop to user", std::to_string(uid));
+}
+
+// A user who is not root may mount in a user namespace alone; there it stays the same user. So it
+// is for the slot's user where root is in a container that forbids it to mount.
 int EnterNamespaces(const StagePlan& plan) {
+  if (plan.uid != 0 || getuid() == 0) {
+    if (unshare(CLONE_NEWNS) == 0) return 0;
+    if (errno != EPERM || plan.uid == 0) return Fail("unshare", "mount namespace");
+    if (const int failed = DropUser(plan.uid); failed != 0) return failed;
+    prctl(PR_SET_DUMPABLE, 1);  // else the maps are root's
+  }
   const uid_t uid = getuid();
   const gid_t gid = getgid();
-  const int flags = plan.uid == 0 && uid != 0 ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS;
-  if (unshare(flags) != 0) return Fail("unshare", "mount namespace");
-  if ((flags & CLONE_NEWUSER) == 0) return 0;
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return Fail("unshare", "user namespace");
   const auto map = [](uint32_t id) { return std::to_string(id) + " " + std::to_string(id) + " 1"; };
   if (!WriteText("/proc/self/setgroups", "deny") || !WriteText("/proc/self/uid_map", map(uid)) ||
       !WriteText("/proc/self/gid_map", map(gid))) {
@@ -133,6 +162,7 @@ int MountMemory(const Stage& stage, const std::string& target, const StagePlan& 
 // may, to a folder that it can reach. The mounts are in a namespace of our own and die with it.
 int StageMounts(const StagePlan& plan) {
   if (plan.stages.empty()) return 0;
+  if (const int failed = GiveFolders(plan); failed != 0) return failed;
   if (const int failed = EnterNamespaces(plan); failed != 0) return failed;
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Fail("private", "/");
   std::vector<UniqueFd> sources;
@@ -154,9 +184,6 @@ int StageMounts(const StagePlan& plan) {
     if (fstat(sources[i].get(), &info) != 0) return Fail("stat", plan.stages[i].path);
     if (S_ISDIR(info.st_mode)) {
       if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", target);
-      if (plan.stages[i].own && plan.uid != 0 && chown(source.c_str(), plan.uid, plan.uid) != 0) {
-        return Fail("chown", plan.stages[i].path);
-      }
     } else {
       const UniqueFd file(open(target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
       if (!file.valid()) return Fail("create", target);
@@ -195,13 +222,7 @@ int Launch(const std::vector<std::string>& arguments) {
   if (plan.clocks_s) SetClocks(*plan.clocks_s);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  if (plan.uid != 0) {
-    const gid_t gid = plan.uid;
-    if (setgroups(0, nullptr) != 0 || setresgid(gid, gid, gid) != 0 ||
-        setresuid(plan.uid, plan.uid, plan.uid) != 0) {
-      return Fail("drop to user", std::to_string(plan.uid));
-    }
-  }
+  if (const int failed = DropUser(plan.uid); failed != 0) return failed;
   // After the change of user, which would clear it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != plan.parent) return 1;
