@@ -33,8 +33,9 @@ int main(int argc, char** argv) {
   using namespace taskmint::orchestrator;  // NOLINT(google-build-using-namespace)
   SurviveBrokenPipes();
   CommandLine line(
-      "Mints agentic RL tasks that cannot be cheated: environments, tools, tasks and "
-      "verifiers, each proven by a gate and replayable.",
+      "Mints agentic RL tasks that are hard to cheat: environments, tools, tasks and verifiers, "
+      "each "
+      "proven by a gate against some thirty attacks, and replayable.",
       TASKMINT_VERSION);
   Command root = line.root();
   static std::string log_level = "warning";

@@ -87,11 +87,13 @@ void PrintTrajectoryExport(const ExportOptions& options, const TrajectoryExportS
            Printable(options.out) + "\n");
 }
 
-int EndOfTrajectoryExport(const TrajectoryExportSummary& summary) {
+int EndOfTrajectoryExport(const TrajectoryExportSummary& summary, bool only_solved) {
   if (summary.exported > 0) return kExitDone;
   Complain(summary.skipped == 0
                ? "the store has no trajectory: `taskmint play` and `taskmint serve` make them"
-               : "no trajectory is of a task that is exported, with a reward that is wanted");
+               : "of " + std::to_string(summary.skipped) +
+                     " trajectories none is of a task that may be exported" +
+                     (only_solved ? " and has reward 1, which this format wants" : ""));
   return kExitNothingKept;
 }
 
@@ -115,7 +117,7 @@ int RunTrajectoryExport(const ExportOptions& options, datasets::Store& store) {
   } else {
     PrintTrajectoryExport(options, *summary);
   }
-  return EndOfTrajectoryExport(*summary);
+  return EndOfTrajectoryExport(*summary, chat);
 }
 
 // Why --server cannot do what is asked for; empty where it can.

@@ -54,8 +54,8 @@ class EpisodeHere : public PlayedEpisode {
     if (kept.ok()) {
       played.trajectory_id = *kept;
       const std::string id = kept->substr(0, 12);
-      played.note =
-          "trajectory " + id + " is kept in " + folder_ + ": taskmint trajectory show " + id;
+      played.note = "trajectory " + id + " is kept in " + folder_ + ": taskmint trajectory show " +
+                    id + StoreArgument(folder_);
     } else {
       played.note = "the trajectory is not kept: " + kept.status().message();
     }

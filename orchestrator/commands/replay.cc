@@ -141,6 +141,7 @@ int RunReplay(const ReplayOptions& options) {
     if (!report.ok()) {
       Complain(id.substr(0, 12) + ": " + report.status().message());
       ++not_run;
+      if (report.status().code() == Code::kPermissionDenied) break;  // as for all the others
       continue;
     }
     ++done;

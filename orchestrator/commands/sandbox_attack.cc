@@ -155,6 +155,14 @@ Result<std::vector<Attack>> Chosen(const AttackOptions& options) {
           Code::kInvalidArgument, Boundary::kConfig,
           "no attack is called " + name + "; `taskmint sandbox attack --list` names them");
     }
+    if (std::none_of(attacks.begin(), attacks.end(), [&](const Attack& attack) {
+          return attack.name == name &&
+                 (options.attack_class.empty() || attack.attack_class == options.attack_class);
+        })) {
+      return Status(
+          Code::kInvalidArgument, Boundary::kConfig,
+          name + " is not of the class " + options.attack_class + ": name attacks, or a class");
+    }
   }
   std::erase_if(attacks, [&](const Attack& attack) {
     const auto& names = options.names;

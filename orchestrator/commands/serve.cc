@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -13,6 +14,7 @@
 #include "orchestrator/serving/server.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/json.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -72,8 +74,14 @@ int RunServe(const ServeOptions& options) {
   auto settings = ServerSettingsOf(options);
   if (!settings.ok()) return ComplainOf(settings.status());
   static const SystemClock clock;
+  std::error_code error;
+  const bool is_new = !std::filesystem::exists(options.store, error);
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kCreate, clock);
   if (!store.ok()) return ComplainOf(store.status());
+  if (is_new) {
+    Complain("there was no store at " + Printable(options.store) +
+             ": an empty one was made, which jobs may fill");
+  }
   auto sandboxes = MakeSandboxHost();
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
   const Interrupt interrupt("ending: calls have 3 s; once more ends at once");

@@ -89,7 +89,7 @@ std::string StateName(v1::Candidate::State state) {
     case v1::Candidate::STATE_SURPLUS:
       return "surplus";
     default:
-      return "pending";
+      return "not tried";
   }
 }
 
