@@ -127,7 +127,7 @@ void SocketServer::AcceptLoop() {
         try {
           serve_(std::move(client), stop_.get());
         } catch (const std::exception& error) {
-          Log(LogLevel::kWarning, "proxy connection failed", {{"error", error.what()}});
+          Log(LogLevel::kWarning, "connection failed", {{"error", error.what()}});
         }
         worker.done = true;
       });
