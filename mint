@@ -12,7 +12,7 @@ index_mend="Is the package index reachable (proxy: https_proxy, mirror: PIP_INDE
 # What the build needs, by names that Debian 12, Debian 13 and Ubuntu 24.04 share ...
 build_packages="g++ cmake ninja-build pkg-config git ca-certificates protobuf-compiler
   protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libgit2-dev libsqlite3-dev libboost-dev
-  nlohmann-json3-dev libspdlog-dev libcli11-dev libexpat1-dev libseccomp-dev
+  nlohmann-json3-dev libspdlog-dev libcli11-dev libexpat1-dev libseccomp-dev libxml2-dev
   libtomlplusplus-dev libzstd-dev libarchive-dev libssl-dev libre2-dev mold"
 # ... what a task's environment is made with ...
 run_packages="bubblewrap python3 python3-venv g++ cmake ninja-build make ccache patch"

@@ -161,7 +161,7 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
                     std::to_string(limits.processes_max + (group_counts ? kProcessesAbove : 1)),
                     std::to_string(group_limits_memory ? 0 : limits.memory_bytes_max),
                     std::to_string(limits.file_bytes_max), std::to_string(limits.open_files_max),
-                    spec.network.mode == Network::Mode::kProxy ? kProxySocketInside : "",
+                    spec.network.mode == Network::Mode::kNone ? "" : kProxySocketInside,
                     parts.walls.file_rules ? "rules" : ""});
   return start;
 }
@@ -310,14 +310,16 @@ Status CheckSpec(const SandboxSpec& spec) {
       return bad("'" + mount.host_path + "' is not a folder of ours to be written to");
     }
   }
-  for (const auto& [name, value] : spec.variables) {
+  auto variables = spec.network.variables;
+  variables.insert(spec.variables.begin(), spec.variables.end());
+  for (const auto& [name, value] : variables) {
     if (name.empty() || name.find('=') != std::string::npos ||
         (name + value).find('\0') != std::string::npos) {
       return bad("not the name of a variable: '" + Printable(name) + "'");
     }
   }
-  if (spec.network.mode == Network::Mode::kProxy && spec.network.proxy_socket_path.empty()) {
-    return bad("a proxy is asked for, and none is named");
+  if (spec.network.mode != Network::Mode::kNone && spec.network.proxy_socket_path.empty()) {
+    return bad("a proxy or a package cache is asked for, and none is named");
   }
   return OkStatus();
 }

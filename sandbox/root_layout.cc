@@ -67,6 +67,10 @@ class Layout {
     });
     for (const Mount& mount : mounts) Bind(mount);
     if (spec_.network.mode == Network::Mode::kProxy) ProxyParts();
+    if (spec_.network.mode == Network::Mode::kPackages) {
+      Bind({spec_.network.proxy_socket_path, kProxySocketInside, false});
+      layout_.variables = spec_.network.variables;
+    }
     for (const std::string& path : masks) {
       if (IsFolder(path)) Add({"--remount-ro", path});
     }

@@ -11,7 +11,7 @@
 
 namespace taskmint::sandbox {
 
-// Where the proxy's socket is inside.
+// Where the socket of the proxy or the package cache is inside.
 inline constexpr char kProxySocketInside[] = "/sbx/proxy";
 
 // The root of one sandbox.

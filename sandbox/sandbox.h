@@ -52,10 +52,15 @@ struct Network {
     // HTTP and HTTPS through the allow-list proxy only, at http://127.0.0.1:3128 inside; the
     // variables http_proxy, https_proxy, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are set.
     kProxy,
+    // Packages through the cache only, over HTTP at http://127.0.0.1:3128 inside: recorded, or
+    // replayed without any network (packages/package_cache.h). `variables` are set.
+    kPackages,
   };
   Mode mode = Mode::kNone;
-  // Host path of the proxy's unix socket (Proxy::socket_path()); kProxy only.
+  // Host path of the unix socket of the proxy (Proxy::socket_path()) or of the cache; not kNone's.
   std::string proxy_socket_path;
+  // kPackages only: what points the package managers to it; `SandboxSpec::variables` come over it.
+  std::map<std::string, std::string> variables = {};
 };
 
 // What to open. The root is the host's /usr read-only (with /bin, /lib, /lib64, /sbin as on the

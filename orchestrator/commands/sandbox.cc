@@ -15,13 +15,13 @@
 
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/sandbox_host.h"
+#include "orchestrator/commands/sandbox_network.h"
 #include "orchestrator/host_tree.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/clock.h"
 #include "proto/base/json.h"
 #include "proto/base/utf8.h"
-#include "sandbox/proxy.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -35,6 +35,7 @@ struct RunOptions {
   std::vector<std::string> puts;
   std::vector<std::string> variables;
   std::vector<std::string> hosts;
+  std::string network;
   std::string folder = "/work";
   int64_t wall_seconds = 600;
   int64_t cpu_seconds = 0;
@@ -111,18 +112,9 @@ Status PutInto(sandbox::Sandbox& sandbox, const PutPlan& plan, std::stop_token s
   return OkStatus();
 }
 
-// HOST or HOST:PORT.
-Result<sandbox::AllowedHost> HostOf(const std::string& text) {
-  const Result<sandbox::AllowedHost> host = sandbox::HostOfUrl("https://" + text + "/");
-  if (!host.ok() || text.find('/') != std::string::npos) {
-    return BadArgument("--allow wants HOST or HOST:PORT, and got " + text);
-  }
-  return host;
-}
-
 // An open sandbox and what it needs outside.
 struct Opened {
-  std::unique_ptr<sandbox::Proxy> proxy;
+  SandboxNetwork network;
   std::unique_ptr<sandbox::Sandbox> sandbox;
 };
 
@@ -153,16 +145,8 @@ Result<Opened> Open(const RunOptions& options, std::stop_token stop) {
       folders.push_back(top);
     }
   }
-  if (!options.hosts.empty()) {
-    std::vector<sandbox::AllowedHost> hosts;
-    for (const std::string& text : options.hosts) {
-      TASKMINT_ASSIGN_OR_RETURN(sandbox::AllowedHost host, HostOf(text));
-      hosts.push_back(std::move(host));
-    }
-    TASKMINT_ASSIGN_OR_RETURN(opened.proxy, sandbox::Proxy::Start(std::move(hosts)));
-    spec.network.mode = sandbox::Network::Mode::kProxy;
-    spec.network.proxy_socket_path = opened.proxy->socket_path();
-  }
+  TASKMINT_ASSIGN_OR_RETURN(opened.network, OpenSandboxNetwork(options.network, options.hosts));
+  spec.network = opened.network.network;
   TASKMINT_ASSIGN_OR_RETURN(const auto host, MakeSandboxHost());
   auto sandbox = host->Open(spec, stop);
   if (!sandbox.ok() && sandbox.status().code() == Code::kInvalidArgument) {
@@ -317,6 +301,10 @@ void AddPlaceOptions(Command& command, RunOptions& options) {
       .Texts("--allow", options.hosts, "HOST[:PORT]",
              "A host that may be reached over HTTP(S); without one there is no network. May be "
              "repeated")
+      .Text("--network", options.network, "MODE",
+            "none, allow-list (the hosts of --allow), record:FOLDER (packages from the indexes of "
+            "pip's, uv's and npm's settings, kept in the folder) or replay:FOLDER (those packages, "
+            "without any network)")
       .Number("--wall-seconds", options.wall_seconds, 1, 1'000'000,
               "Wall-clock time (default: 600; of a shell a day)")
       .Number("--cpu-seconds", options.cpu_seconds, 0, 1'000'000,
@@ -349,6 +337,9 @@ void AddSandbox(Command root) {
   AddPlaceOptions(exec, exec_options);
   exec.Example("taskmint sandbox exec -- python3 -c 'print(6 * 7)'")
       .Example("taskmint sandbox exec --put .:/work --memory-mib 512 -- make test")
+      .Example(
+          "taskmint sandbox exec --network record:packages --put $(command -v uv):/tmp/uv -- "
+          "/tmp/uv pip install --target site attrs")
       .Example("taskmint sandbox exec --json --cpu-seconds 5 -- sh -c 'while :; do :; done'")
       .Action([] { return RunExec(exec_options); });
 

@@ -31,6 +31,22 @@ std::string Finish(EVP_MD_CTX* context) {
 }
 }  // namespace
 
+struct Sha256Stream::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  ~State() { EVP_MD_CTX_free(context); }
+};
+
+Sha256Stream::Sha256Stream() : state_(std::make_unique<State>()) {
+  TASKMINT_CHECK(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
+}
+Sha256Stream::~Sha256Stream() = default;
+
+void Sha256Stream::Add(std::string_view bytes) {
+  TASKMINT_CHECK(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1);
+}
+
+std::string Sha256Stream::Hex() { return Finish(state_->context); }
+
 DigestBuilder::DigestBuilder() : state_(std::make_unique<State>()) {
   TASKMINT_CHECK(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
 }
@@ -50,12 +66,9 @@ DigestBuilder& DigestBuilder::Add(std::string_view field) {
 std::string DigestBuilder::Hex() { return Finish(state_->context); }
 
 std::string Sha256Hex(std::string_view bytes) {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  TASKMINT_CHECK(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1);
-  TASKMINT_CHECK(EVP_DigestUpdate(context, bytes.data(), bytes.size()) == 1);
-  std::string hex = Finish(context);
-  EVP_MD_CTX_free(context);
-  return hex;
+  Sha256Stream stream;
+  stream.Add(bytes);
+  return stream.Hex();
 }
 
 bool IsDigest(std::string_view text) {

@@ -11,6 +11,23 @@ namespace taskmint {
 // SHA-256 of `bytes` as 64 lower-case hex digits.
 std::string Sha256Hex(std::string_view bytes);
 
+// SHA-256 of bytes that come in pieces: of all of them, as Sha256Hex's. Not thread-safe.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  Sha256Stream(const Sha256Stream&) = delete;
+  Sha256Stream& operator=(const Sha256Stream&) = delete;
+
+  void Add(std::string_view bytes);
+  // 64 lower-case hex digits. Call once.
+  std::string Hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // SHA-256 over a sequence of fields, each preceded by its length, so that no two sequences collide
 // by concatenation. Not thread-safe.
 class DigestBuilder {

@@ -282,8 +282,10 @@ TEST(LifetimeTest, SpecsThatContradictThemselvesAreRefused) {
   variable.variables = {{"A=B", "x"}};
   EXPECT_EQ(code(variable), Code::kInvalidArgument);
   SandboxSpec proxy;
-  proxy.network.mode = Network::Mode::kProxy;
-  EXPECT_EQ(code(proxy), Code::kInvalidArgument);
+  for (const auto mode : {Network::Mode::kProxy, Network::Mode::kPackages}) {
+    proxy.network.mode = mode;
+    EXPECT_EQ(code(proxy), Code::kInvalidArgument);
+  }
 }
 
 TEST(LifetimeTest, TheHostIsExaminedAndItsBaseLayerNamed) {
