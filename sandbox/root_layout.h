@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/base/status.h"
 #include "sandbox/sandbox.h"
 
 namespace taskmint::sandbox {
@@ -26,9 +27,13 @@ struct RootLayout {
 
 // `data_arguments` are spliced in where files are copied into /etc and /sbx. `staging`: our
 // launcher may mount. Then file systems in memory have a limit of inodes, and host paths of mounts
-// need not be reachable for the user that bubblewrap runs as.
-RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
-                      bool staging);
+// need not be reachable for the user that bubblewrap runs as. INVALID_ARGUMENT for a base that is
+// none, UNAVAILABLE for layers that cannot be shown without staging.
+Result<RootLayout> LayOutRoot(const SandboxSpec& spec,
+                              const std::vector<std::string>& data_arguments, bool staging);
+
+// INVALID_ARGUMENT for layers that are not there, too many or too few, or that only root mounts.
+Status CheckLayers(const SandboxSpec& spec);
 
 // True for an absolute path without empty, "." and ".." components, other than "/".
 bool IsPlainAbsolutePath(const std::string& path);

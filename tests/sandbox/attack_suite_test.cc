@@ -2,17 +2,11 @@
 // a wall is left out.
 #include "sandbox/attack_suite.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <grp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,13 +20,12 @@
 #include "sandbox/bubblewrap.h"
 #include "sandbox/fd.h"
 #include "tests/sandbox/open_sandbox.h"
+#include "tests/sandbox/ordinary_user.h"
 
 namespace taskmint::sandbox {
 namespace {
 
 using ::testing::IsEmpty;
-
-constexpr uid_t kOrdinaryUser = 61'234;
 
 std::vector<Attack> AllAttacks() {
   auto attacks = ReadAttacks();
@@ -115,33 +108,9 @@ TEST(AttackSuiteTest, EveryAttackIsContainedAndABystanderNoticesNothing) {
   EXPECT_GE(watcher.runs(), 10);
 }
 
-// This program again, as an ordinary user, who may not be able to reach its file.
 TEST(AttackSuiteTest, AnOrdinaryUserIsContainedLikewise) {
   if (::geteuid() != 0) return;  // the test above was it
-  const UniqueFd self(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
-  struct stat info;
-  ASSERT_EQ(::fstat(self.get(), &info), 0);
-  const UniqueFd copy(::memfd_create("attack_suite_test", 0));
-  for (off_t at = 0; at < info.st_size;) {
-    ASSERT_GT(::sendfile(copy.get(), self.get(), &at, static_cast<size_t>(info.st_size - at)), 0);
-  }
-  ::fchmod(copy.get(), 0755);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    if (::setgroups(0, nullptr) == 0 &&
-        ::setresgid(kOrdinaryUser, kOrdinaryUser, kOrdinaryUser) == 0 &&
-        ::setresuid(kOrdinaryUser, kOrdinaryUser, kOrdinaryUser) == 0 && ::chdir("/") == 0) {
-      char name[] = "attack_suite_test", filter[] = "--gtest_filter=*ABystander*",
-           path[] = "PATH=/usr/bin:/bin";
-      char* const argv[] = {name, filter, nullptr};
-      char* const variables[] = {path, nullptr};
-      ::fexecve(copy.get(), argv, variables);
-    }
-    ::_exit(99);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0) << "see above";
+  EXPECT_EQ(RunAsOrdinaryUser("*ABystander*"), 0) << "see above";
 }
 
 struct Canary {
