@@ -117,11 +117,11 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
   AddData(std::move(agent), "/sbx/agent", "0555", &start, &data);
   // Opened each time: installing a package replaces it.
   UniqueFd library_cache(::open("/etc/ld.so.cache", O_RDONLY | O_CLOEXEC));
-  if (library_cache.valid()) {
+  if (spec.base_path.empty() && library_cache.valid()) {
     AddData(std::move(library_cache), "/etc/ld.so.cache", "0444", &start, &data);
   }
   const bool root = session.slot.uid() != 0;
-  RootLayout layout = LayOutRoot(spec, data, parts.abilities);
+  TASKMINT_ASSIGN_OR_RETURN(RootLayout layout, LayOutRoot(spec, data, parts.abilities));
   start.variables = std::move(layout.variables);
 
   std::vector<std::string>& arguments = start.request.arguments;
@@ -279,6 +279,11 @@ Status CheckSpec(const SandboxSpec& spec) {
   std::vector<std::string> places = {spec.work_path};
   places.insert(places.end(), spec.scratch_paths.begin(), spec.scratch_paths.end());
   for (const Mount& mount : spec.mounts) places.push_back(mount.inside_path);
+  for (const LayeredFolder& folder : spec.layered_folders) {
+    if (!folder.writable || folder.inside_path != spec.work_path) {
+      places.push_back(folder.inside_path);
+    }
+  }
   for (size_t i = 0; i < places.size(); ++i) {
     const std::string& place = places[i];
     if (!IsPlainAbsolutePath(place))
@@ -310,6 +315,7 @@ Status CheckSpec(const SandboxSpec& spec) {
       return bad("'" + mount.host_path + "' is not a folder of ours to be written to");
     }
   }
+  TASKMINT_RETURN_IF_ERROR(CheckLayers(spec));
   auto variables = spec.network.variables;
   variables.insert(spec.variables.begin(), spec.variables.end());
   for (const auto& [name, value] : variables) {

@@ -1,17 +1,13 @@
 // What this machine can do, and how to mend the rest.
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <fstream>
-#include <mutex>
-#include <sstream>
 
 #include "proto/base/clock.h"
-#include "proto/base/digest.h"
 #include "proto/base/utf8.h"
 #include "sandbox/bubblewrap.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/layer_store.h"
 #include "sandbox/process.h"
 #include "sandbox/python_applications.h"
 #include "sandbox/sandbox.h"
@@ -220,63 +216,6 @@ Finding ExamineMemory() {
   return finding;
 }
 
-// Changes whenever dpkg's list does, which it replaces or keeps a journal beside; empty where it is
-// not in its usual place.
-std::string PackageListMark() {
-  std::string mark;
-  for (const char* path : {"/var/lib/dpkg/status", "/var/lib/dpkg/updates"}) {
-    struct stat info;
-    if (::stat(path, &info) != 0) return "";
-    for (const int64_t number :
-         {static_cast<int64_t>(info.st_ino), static_cast<int64_t>(info.st_size),
-          static_cast<int64_t>(info.st_mtim.tv_sec), static_cast<int64_t>(info.st_mtim.tv_nsec),
-          static_cast<int64_t>(info.st_ctim.tv_sec), static_cast<int64_t>(info.st_ctim.tv_nsec)}) {
-      mark += std::to_string(number) + " ";
-    }
-  }
-  return mark;
-}
-
-Result<BaseLayer> AskForBaseLayer() {
-  const Result<std::string> output =
-      OutputOf({"/usr/bin/dpkg-query", "-W", "-f",
-                "${db:Status-Abbrev}\t${Package} ${Version} ${Architecture}\n"},
-               60'000);
-  if (!output.ok()) {
-    return Status(Code::kUnavailable, Boundary::kSandbox,
-                  "this machine has no package list (dpkg-query): Debian or Ubuntu is needed; " +
-                      output.status().message());
-  }
-  // Installed ones only: a removed package's settings may stay listed.
-  std::vector<std::string> packages;
-  std::istringstream lines(*output);
-  for (std::string line; std::getline(lines, line);) {
-    const size_t tab = line.find('\t');
-    if (tab != std::string::npos && line.size() > 1 && line[1] == 'i') {
-      packages.push_back(line.substr(tab + 1));
-    }
-  }
-  if (packages.empty()) {
-    return Status(Code::kUnavailable, Boundary::kSandbox, "this machine's package list is empty");
-  }
-  std::sort(packages.begin(), packages.end());
-  std::string text;
-  for (const std::string& package : packages) text += package + "\n";
-  BaseLayer layer;
-  for (const std::string& package : packages) {
-    layer.packages.insert(package.substr(0, package.find(' ')));
-  }
-  layer.package_list_digest = Sha256Hex(text);
-  layer.name = "unknown";
-  std::ifstream release("/etc/os-release");
-  for (std::string line; std::getline(release, line);) {
-    if (!line.starts_with("PRETTY_NAME=")) continue;
-    layer.name = line.substr(12);
-    layer.name.erase(std::remove(layer.name.begin(), layer.name.end(), '"'), layer.name.end());
-  }
-  return layer;
-}
-
 }  // namespace
 
 std::vector<Finding> ExamineHost() {
@@ -309,25 +248,13 @@ std::vector<Finding> ExamineHost() {
   findings.push_back(ExamineFileRules(sandbox.get()));
   findings.push_back(ExamineClocks(sandbox.get()));
   findings.push_back(ExamineFileLimit(sandbox.get()));
+  findings.push_back(ExamineLayers());
   findings.push_back(ExamineGroups());
   findings.push_back(ExamineUser());
   findings.push_back(ExamineTool("python3", "/usr/bin/python3", "python3"));
   findings.push_back(ExamineTool("git", "/usr/bin/git", "git"));
   findings.push_back(ExamineMemory());
   return findings;
-}
-
-Result<BaseLayer> ReadBaseLayer() {
-  static std::mutex mutex;
-  static std::string known_mark;
-  static BaseLayer known;
-  const std::lock_guard lock(mutex);
-  // Before the list is read: what changes meanwhile is read the next time.
-  std::string mark = PackageListMark();
-  if (!mark.empty() && mark == known_mark) return known;
-  TASKMINT_ASSIGN_OR_RETURN(known, AskForBaseLayer());
-  known_mark = std::move(mark);
-  return known;
 }
 
 }  // namespace taskmint::sandbox

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/base/status.h"
 #include "sandbox/abilities.h"
 #include "sandbox/sandbox.h"
 
@@ -29,9 +30,14 @@ struct RootLayout {
 // `data_arguments` are spliced in where files are copied into /etc and /sbx. Where our launcher may
 // mount, file systems in memory have a limit of inodes, and host paths of mounts need not be
 // reachable for the user that bubblewrap runs as. Where a sandbox may have no /proc of its own, it
-// has this process's, read-only.
-RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
-                      const Abilities& abilities);
+// has this process's, read-only. INVALID_ARGUMENT for a base that is none, UNAVAILABLE for layers
+// that cannot be shown where our launcher may not mount.
+Result<RootLayout> LayOutRoot(const SandboxSpec& spec,
+                              const std::vector<std::string>& data_arguments,
+                              const Abilities& abilities);
+
+// INVALID_ARGUMENT for layers that are not there, too many or too few, or that only root mounts.
+Status CheckLayers(const SandboxSpec& spec);
 
 // True for an absolute path without empty, "." and ".." components, other than "/".
 bool IsPlainAbsolutePath(const std::string& path);

@@ -36,6 +36,7 @@ struct RunOptions {
   std::vector<std::string> variables;
   std::vector<std::string> hosts;
   std::string network;
+  std::string base;
   std::string folder = "/work";
   int64_t wall_seconds = 600;
   int64_t cpu_seconds = 0;
@@ -98,7 +99,8 @@ Status PutInto(sandbox::Sandbox& sandbox, const PutPlan& plan, std::stop_token s
       char octal[8];
       std::snprintf(octal, sizeof octal, "%o", static_cast<unsigned>(mode));
       sandbox::Command command;
-      command.argv = {"/usr/bin/chmod", octal, "--"};
+      command.argv = {"chmod", octal, "--"};
+      command.variables = {{"PATH", "/usr/bin:/bin"}};  // where a base may have it, too
       command.folder = plan.folder;
       for (size_t at = begin; at < std::min(begin + kPathsAtOnce, paths.size()); ++at) {
         command.argv.push_back("./" + paths[at]);
@@ -126,6 +128,11 @@ Result<Opened> Open(const RunOptions& options, std::stop_token stop) {
   }
   Opened opened;
   sandbox::SandboxSpec spec;
+  if (!options.base.empty()) {
+    std::error_code error;
+    spec.base_path = std::filesystem::absolute(options.base, error).string();
+    spec.masked_paths.clear();  // they are for what the host's package list does not tell
+  }
   spec.limits.memory_bytes_max = options.memory_mib * kMebibyte;
   spec.limits.disk_bytes_max = options.disk_mib * kMebibyte;
   spec.limits.file_bytes_max = options.disk_mib * kMebibyte;
@@ -188,6 +195,17 @@ bool PassOn(int fd, std::string_view bytes, const std::stop_token& stop) {
   return true;
 }
 
+// What the command ran on, where it was named.
+Result<nlohmann::json> BaseJson(const std::string& base) {
+  std::error_code error;
+  TASKMINT_ASSIGN_OR_RETURN(
+      const sandbox::BaseLayer layer,
+      sandbox::ReadBaseLayer(std::filesystem::absolute(base, error).string()));
+  return nlohmann::json{{"name", layer.name},
+                        {"digest", layer.package_list_digest},
+                        {"digest_of", layer.is_of_files ? "files" : "package list"}};
+}
+
 nlohmann::json ResultJson(const sandbox::CommandResult& result) {
   const bool exited = result.ending == sandbox::Ending::kExited;
   return {{"cause", sandbox::CauseOf(result)},
@@ -218,6 +236,9 @@ int ComplainOfSandbox(const Status& status) {
 // Runs the command in an open sandbox.
 int RunOpened(const RunOptions& options, sandbox::Sandbox& sandbox, sandbox::Command command,
               const Interrupt& interrupt) {
+  Result<nlohmann::json> base = nlohmann::json();
+  if (options.json && !options.base.empty()) base = BaseJson(options.base);
+  if (!base.ok()) return ComplainOfSandbox(base.status());
   std::stop_source nobody_reads;
   const std::stop_callback interrupted(interrupt.token(), [&] { nobody_reads.request_stop(); });
   const auto pass_to = [&](int fd) {
@@ -240,7 +261,9 @@ int RunOpened(const RunOptions& options, sandbox::Sandbox& sandbox, sandbox::Com
     return kExitNoSandbox;
   }
   if (options.json) {
-    PrintOut(DumpJson(ResultJson(*result), true) + "\n");
+    nlohmann::json told = ResultJson(*result);
+    if (!base->is_null()) told["base"] = *base;
+    PrintOut(DumpJson(told, true) + "\n");
   } else if (const auto cause = sandbox::CauseOf(*result);
              cause != "exited" && cause != "signalled" && cause != "cancelled") {
     Complain("ended by its limit: " + std::string(cause));
@@ -293,6 +316,10 @@ int RunShell(RunOptions options) {
 
 void AddPlaceOptions(Command& command, RunOptions& options) {
   command
+      .Text(
+          "--base", options.base, "DIR",
+          "A root tree to run in, read-only, instead of this machine's /usr: made by mmdebstrap or "
+          "debootstrap, or unpacked from an OCI image (umoci unpack)")
       .Texts("--put", options.puts, "HOST:INSIDE",
              "A file or folder of this machine, copied to a path inside with its mode; below /work "
              "where it is relative. Folders without files are left out. May be repeated")
@@ -333,7 +360,8 @@ void AddSandbox(Command root) {
   exec.Rest("argv", exec_options.argv, "ARGV", "Behind --: the program and its arguments")
       .Require("argv")
       .Flag("--json", exec_options.json,
-            "Print one object instead: cause, exit_code, signal, usage, output, error_output");
+            "Print one object instead: cause, exit_code, signal, usage, output, error_output, and "
+            "with --base its name and digest");
   AddPlaceOptions(exec, exec_options);
   exec.Example("taskmint sandbox exec -- python3 -c 'print(6 * 7)'")
       .Example("taskmint sandbox exec --put .:/work --memory-mib 512 -- make test")
@@ -341,6 +369,10 @@ void AddSandbox(Command root) {
           "taskmint sandbox exec --network record:packages --put $(command -v uv):/tmp/uv -- "
           "/tmp/uv pip install --target site attrs")
       .Example("taskmint sandbox exec --json --cpu-seconds 5 -- sh -c 'while :; do :; done'")
+      .Example(
+          "mmdebstrap --variant=minbase trixie trixie && taskmint sandbox exec --base trixie -- "
+          "cat "
+          "/etc/debian_version")
       .Action([] { return RunExec(exec_options); });
 
   static RunOptions shell_options;
@@ -350,6 +382,9 @@ void AddSandbox(Command root) {
   AddPlaceOptions(shell, shell_options);
   shell.Example("taskmint sandbox shell --put .:/work")
       .Example("taskmint sandbox shell -- python3")
+      .Example(
+          "umoci unpack --rootless --image alpine:3.20 bundle && taskmint sandbox shell --base "
+          "bundle/rootfs -- sh")
       .Action([] { return RunShell(shell_options); });
   AddSandboxAttack(sandbox);
   sandbox.Example("taskmint sandbox exec -- python3 -c 'print(6 * 7)'")

@@ -11,23 +11,6 @@ namespace taskmint {
 // SHA-256 of `bytes` as 64 lower-case hex digits.
 std::string Sha256Hex(std::string_view bytes);
 
-// SHA-256 of bytes that come in pieces: of all of them, as Sha256Hex's. Not thread-safe.
-class Sha256Stream {
- public:
-  Sha256Stream();
-  ~Sha256Stream();
-  Sha256Stream(const Sha256Stream&) = delete;
-  Sha256Stream& operator=(const Sha256Stream&) = delete;
-
-  void Add(std::string_view bytes);
-  // 64 lower-case hex digits. Call once.
-  std::string Hex();
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
 // SHA-256 over a sequence of fields, each preceded by its length, so that no two sequences collide
 // by concatenation. Not thread-safe.
 class DigestBuilder {
@@ -38,6 +21,23 @@ class DigestBuilder {
   DigestBuilder& operator=(const DigestBuilder&) = delete;
 
   DigestBuilder& Add(std::string_view field);
+  // 64 lower-case hex digits. Call once.
+  std::string Hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Sha256Hex of bytes that come in pieces. Not thread-safe.
+class StreamDigest {
+ public:
+  StreamDigest();
+  ~StreamDigest();
+  StreamDigest(const StreamDigest&) = delete;
+  StreamDigest& operator=(const StreamDigest&) = delete;
+
+  StreamDigest& Add(std::string_view piece);
   // 64 lower-case hex digits. Call once.
   std::string Hex();
 

@@ -1,33 +1,26 @@
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <iterator>
 #include <optional>
+#include <utility>
 
 #include "sandbox/agent/modes.h"
+#include "sandbox/agent/stages.h"
 #include "sandbox/fd.h"
 
 namespace taskmint::sandbox {
 namespace {
 
-struct Stage {
-  std::string path;  // or, of a file system in memory, its options
-  bool own = false;  // becomes the user's
-  bool memory = false;
-};
-
-struct StagePlan {
+struct LaunchPlan {
   pid_t parent = 0;
   uid_t uid = 0;
   std::vector<std::string> cgroups;
@@ -36,12 +29,32 @@ struct StagePlan {
   std::vector<char*> command;
 };
 
-int Fail(const char* what, const std::string& subject) {
-  std::fprintf(stderr, "%s %s: %s\n", what, subject.c_str(), std::strerror(errno));
-  return 1;
+// `next` gathers what belongs to the stage that comes.
+bool ParseStage(const std::string& name, const std::string& value, Stage* next, LaunchPlan* plan) {
+  using Kind = Stage::Kind;
+  if (name == "--base")
+    next->base = value;
+  else if (name == "--layer-folder" || name == "--layer-image")
+    next->layers.push_back({value, name == "--layer-image"});
+  else {
+    const std::pair<const char*, Kind> kinds[] = {{"--stage", Kind::kPath},
+                                                  {"--stage-own", Kind::kOwn},
+                                                  {"--stage-below", Kind::kBelow},
+                                                  {"--stage-tmpfs", Kind::kMemory},
+                                                  {"--stage-layers", Kind::kLayers}};
+    const auto* kind = std::find_if(std::begin(kinds), std::end(kinds),
+                                    [&](const auto& one) { return name == one.first; });
+    if (kind == std::end(kinds)) return false;
+    next->kind = kind->second;
+    next->text = value;
+    plan->stages.push_back(*next);
+    next->layers.clear();
+  }
+  return true;
 }
 
-bool Parse(const std::vector<std::string>& arguments, StagePlan* plan) {
+bool Parse(const std::vector<std::string>& arguments, LaunchPlan* plan) {
+  Stage next;
   for (size_t i = 0; i + 1 < arguments.size(); i += 2) {
     const std::string& name = arguments[i];
     const std::string& value = arguments[i + 1];
@@ -60,66 +73,10 @@ bool Parse(const std::vector<std::string>& arguments, StagePlan* plan) {
       plan->cgroups.push_back(value);
     else if (name == "--clocks")
       plan->clocks_s = std::atoll(value.c_str());
-    else if (name == "--stage")
-      plan->stages.push_back({value, false});
-    else if (name == "--stage-own")
-      plan->stages.push_back({value, true});
-    else if (name == "--stage-tmpfs")
-      plan->stages.push_back({value, true, true});
-    else
+    else if (!ParseStage(name, value, &next, plan))
       return false;
   }
   return false;
-}
-
-bool WriteText(const char* path, const std::string& text) {
-  const UniqueFd file(open(path, O_WRONLY | O_CLOEXEC));
-  return file.valid() &&
-         write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-}
-
-// What becomes the user's, while we still may give it away.
-int GiveFolders(const StagePlan& plan) {
-  if (plan.uid == 0) return 0;
-  for (const Stage& stage : plan.stages) {
-    if (!stage.own || stage.memory) continue;
-    const UniqueFd folder(open(stage.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    const std::string place = "/proc/self/fd/" + std::to_string(folder.get());
-    if (!folder.valid()) {
-      if (errno == ENOTDIR) continue;  // a file stays whose it is
-      return Fail("open", stage.path);
-    }
-    if (chown(place.c_str(), plan.uid, plan.uid) != 0) return Fail("chown", stage.path);
-  }
-  return 0;
-}
-
-int DropUser(uid_t uid) {
-  if (uid == 0 || getuid() == uid) return 0;
-  const gid_t gid = uid;
-  if (setgroups(0, nullptr) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0)
-    return 0;
-  return Fail("drop to user", std::to_string(uid));
-}
-
-// A user who is not root may mount in a user namespace alone; there it stays the same user. So it
-// is for the slot's user where root is in a container that forbids it to mount.
-int EnterNamespaces(const StagePlan& plan) {
-  if (plan.uid != 0 || getuid() == 0) {
-    if (unshare(CLONE_NEWNS) == 0) return 0;
-    if (errno != EPERM || plan.uid == 0) return Fail("unshare", "mount namespace");
-    if (const int failed = DropUser(plan.uid); failed != 0) return failed;
-    prctl(PR_SET_DUMPABLE, 1);  // else the maps are root's
-  }
-  const uid_t uid = getuid();
-  const gid_t gid = getgid();
-  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return Fail("unshare", "user namespace");
-  const auto map = [](uint32_t id) { return std::to_string(id) + " " + std::to_string(id) + " 1"; };
-  if (!WriteText("/proc/self/setgroups", "deny") || !WriteText("/proc/self/uid_map", map(uid)) ||
-      !WriteText("/proc/self/gid_map", map(gid))) {
-    return Fail("map", "user namespace");
-  }
-  return 0;
 }
 
 // "monotonic SECONDS NANOSECONDS" for what is to be added to a clock, see time_namespaces(7).
@@ -145,56 +102,6 @@ void SetClocks(int64_t seconds) {
                                              OffsetTo(seconds, CLOCK_BOOTTIME, "boottime"));
 }
 
-int MountMemory(const Stage& stage, const std::string& target, const StagePlan& plan) {
-  std::string options = stage.path;
-  if (plan.uid != 0) {
-    const std::string id = std::to_string(plan.uid);
-    options.append(",uid=").append(id).append(",gid=").append(id);
-  }
-  if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", target);
-  if (mount("tmpfs", target.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
-    return Fail("mount", options);
-  }
-  return 0;
-}
-
-// Host folders may lie where the slot's user cannot go (below /root): bound here, while we still
-// may, to a folder that it can reach. The mounts are in a namespace of our own and die with it.
-int StageMounts(const StagePlan& plan) {
-  if (plan.stages.empty()) return 0;
-  if (const int failed = GiveFolders(plan); failed != 0) return failed;
-  if (const int failed = EnterNamespaces(plan); failed != 0) return failed;
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Fail("private", "/");
-  std::vector<UniqueFd> sources;
-  for (const Stage& stage : plan.stages) {
-    sources.emplace_back(stage.memory ? -1 : open(stage.path.c_str(), O_PATH | O_CLOEXEC));
-    if (!stage.memory && !sources.back().valid()) return Fail("open", stage.path);
-  }
-  if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") != 0) {
-    return Fail("mount", "/tmp");
-  }
-  for (size_t i = 0; i < sources.size(); ++i) {
-    const std::string source = "/proc/self/fd/" + std::to_string(sources[i].get());
-    const std::string target = "/tmp/" + std::to_string(i);
-    if (plan.stages[i].memory) {
-      if (const int failed = MountMemory(plan.stages[i], target, plan); failed != 0) return failed;
-      continue;
-    }
-    struct stat info;
-    if (fstat(sources[i].get(), &info) != 0) return Fail("stat", plan.stages[i].path);
-    if (S_ISDIR(info.st_mode)) {
-      if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", target);
-    } else {
-      const UniqueFd file(open(target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
-      if (!file.valid()) return Fail("create", target);
-    }
-    if (mount(source.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) {
-      return Fail("bind", plan.stages[i].path);
-    }
-  }
-  return 0;
-}
-
 void ResetSignals() {
   sigset_t none;
   sigemptyset(&none);
@@ -205,7 +112,7 @@ void ResetSignals() {
 }  // namespace
 
 int Launch(const std::vector<std::string>& arguments) {
-  StagePlan plan;
+  LaunchPlan plan;
   if (!Parse(arguments, &plan)) {
     std::fprintf(stderr, "bad arguments\n");
     return 2;
@@ -218,7 +125,7 @@ int Launch(const std::vector<std::string>& arguments) {
     const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file.valid() || write(file.get(), "0", 1) != 1) return Fail("join", path);
   }
-  if (const int failed = StageMounts(plan); failed != 0) return failed;
+  if (const int failed = MountStages(plan.stages, plan.uid); failed != 0) return failed;
   if (plan.clocks_s) SetClocks(*plan.clocks_s);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);

@@ -4,6 +4,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <string>
@@ -16,15 +17,17 @@ namespace taskmint::sandbox {
 namespace {
 
 constexpr size_t kFileBytesMax = 64 << 10;
+constexpr size_t kMountsBytesMax = 1 << 20;
 // Less than a file takes.
 constexpr uint64_t kFullBytes = 4096;
 
 // A small file of /proc; empty where it cannot be read.
-std::string ReadSmall(const std::string& path) {
+std::string ReadSmall(const std::string& path, size_t bytes_max = kFileBytesMax) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string text(kFileBytesMax, '\0');
+  std::string text(std::min(bytes_max, kFileBytesMax), '\0');
   size_t size = 0;
-  while (file.valid() && size < text.size()) {
+  while (file.valid() && size < bytes_max) {
+    if (size == text.size()) text.resize(std::min(bytes_max, 2 * size));
     const ssize_t some = read(file.get(), text.data() + size, text.size() - size);
     if (some < 0 && errno == EINTR) continue;
     if (some <= 0) break;
@@ -87,7 +90,8 @@ uint64_t CpuMicrosecondsInside() {
 
 WritableFileSystems::WritableFileSystems() {
   for (const WritableMount& mount : WritableMounts()) {
-    if (mount.type == "tmpfs") paths_.push_back(mount.path);
+    // An overlay that can be written to tells of the file system in memory that takes it.
+    if (mount.type == "tmpfs" || mount.type == "overlay") paths_.push_back(mount.path);
   }
 }
 

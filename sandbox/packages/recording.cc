@@ -92,7 +92,7 @@ std::string LookOf(const struct stat& info) {
 }
 
 Result<std::string> DigestOfFile(int fd, const std::string& path) {
-  Sha256Stream digest;
+  StreamDigest digest;
   std::string buffer(1 << 20, '\0');
   off_t at = 0;
   while (true) {

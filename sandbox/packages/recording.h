@@ -80,7 +80,7 @@ class Recording {
     Recording& recording_;
     std::string path_;
     UniqueFd file_;
-    Sha256Stream digest_;
+    StreamDigest digest_;
     int64_t bytes_ = 0;
     bool kept_ = false;
   };

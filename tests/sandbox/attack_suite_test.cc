@@ -20,8 +20,8 @@
 #include "sandbox/bubblewrap.h"
 #include "sandbox/fd.h"
 #include "sandbox/host_traces.h"
-#include "tests/sandbox/as_ordinary_user.h"
 #include "tests/sandbox/open_sandbox.h"
+#include "tests/sandbox/ordinary_user.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -116,7 +116,7 @@ TEST(AttackSuiteTest, EveryAttackIsContainedAndABystanderNoticesNothing) {
 
 TEST(AttackSuiteTest, AnOrdinaryUserIsContainedLikewise) {
   if (::geteuid() != 0) return;  // the test above was it
-  RunAsOrdinaryUser("*ABystander*");
+  EXPECT_EQ(RunAsOrdinaryUser("*ABystander*"), 0) << "see above";
 }
 
 struct Canary {

@@ -12,8 +12,8 @@
 #include <fstream>
 #include <vector>
 
-#include "tests/sandbox/as_ordinary_user.h"
 #include "tests/sandbox/open_sandbox.h"
+#include "tests/sandbox/ordinary_user.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -143,7 +143,7 @@ TEST(CgroupTest, WhoWasGivenAGroupHasItsLimits) {
   if (::geteuid() == 0) {
     if (home.kind == CgroupHome::Kind::kNone) return;  // there is none to give
     const GivenGroup given(home);
-    RunAsOrdinaryUser("*WhoWasGivenAGroup*", [&] { given.Join(); });
+    EXPECT_EQ(RunAsOrdinaryUser("*WhoWasGivenAGroup*", [&] { given.Join(); }), 0) << "see above";
     return;
   }
   ASSERT_NE(home.kind, CgroupHome::Kind::kNone) << home.detail;
