@@ -12,7 +12,7 @@ index_mend="Is the package index reachable (proxy: https_proxy, mirror: PIP_INDE
 # What the build needs, by names that Debian 12, Debian 13 and Ubuntu 24.04 share ...
 build_packages="g++ cmake ninja-build pkg-config git ca-certificates protobuf-compiler
   protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libgit2-dev libsqlite3-dev libboost-dev
-  nlohmann-json3-dev libspdlog-dev libcli11-dev libexpat1-dev libseccomp-dev
+  nlohmann-json3-dev libspdlog-dev libcli11-dev libexpat1-dev libseccomp-dev libxml2-dev
   libtomlplusplus-dev libzstd-dev libarchive-dev libssl-dev libre2-dev mold"
 # ... what a task's environment is made with ...
 run_packages="bubblewrap python3 python3-venv g++ cmake ninja-build make ccache patch"
@@ -35,7 +35,8 @@ one command to run. Afterwards everything works offline. Proxies and certificate
 the environment (http_proxy, https_proxy, SSL_CERT_FILE, PIP_CERT, PIP_INDEX_URL, ...).
 
   TASKMINT_UV             a uv to use instead of one of our own
-  TASKMINT_FUZZ_SECONDS   seconds of fuzzing a target (test: 5, test --nightly: 600)
+  TASKMINT_FUZZ_SECONDS   seconds of fuzzing a target (test: 5, those of the sandbox 30;
+                          test --nightly: 600 and 1800)
   TASKMINT_SOAK_SECONDS   seconds that test --nightly loads a server (default 3600, at most 7200)
   TASKMINT_JOBS           compilers and tests that run at once (default: the processors)
 END

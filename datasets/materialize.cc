@@ -233,7 +233,9 @@ Result<std::string> BlobStore::Materialize(const std::string& tree_digest, const
   const std::string temporary =
       cache + "/tmp-" + std::to_string(getpid()) + "-" + std::to_string(SystemRandom());
   if (there) {
-    Log(LogLevel::kWarning, "an unpacked layer was damaged, and is unpacked again", {{"at", path}});
+    // A store that was copied without its times of change, for one.
+    Log(LogLevel::kInfo, "an unpacked layer is not as it was left, and is unpacked again",
+        {{"at", path}});
     const std::string damaged = temporary + "-damaged";
     // ENOENT: another process has just set it aside.
     if (rename(path.c_str(), damaged.c_str()) != 0 && errno != ENOENT) {

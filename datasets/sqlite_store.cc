@@ -265,7 +265,7 @@ Result<std::vector<FunnelRow>> SqliteStore::Funnel() {
       "c.position) AS place FROM candidates AS c JOIN runs AS r ON r.number = c.run), "
       "named AS (SELECT source, CASE state WHEN 2 THEN 'kept' WHEN 3 THEN "
       "iif(instr(reason, ':') > 0, substr(reason, 1, instr(reason, ':') - 1), reason) "
-      "WHEN 4 THEN 'surplus' ELSE 'pending' END AS reason FROM latest WHERE place = 1) "
+      "WHEN 4 THEN 'surplus' ELSE 'not tried' END AS reason FROM latest WHERE place = 1) "
       "SELECT source, reason, count(*) FROM named GROUP BY source, reason "
       "ORDER BY source, count(*) DESC, reason");
   std::vector<FunnelRow> rows;

@@ -43,7 +43,7 @@ struct FilterBounds {
 // Counts of one run or of all: how many candidates ended where.
 struct FunnelRow {
   std::string source;
-  std::string reason;  // "kept", "pending", or the first word of the reason
+  std::string reason;  // "kept", "surplus", "not tried", or the first word of the reason
   int64_t count = 0;
 };
 

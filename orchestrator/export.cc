@@ -192,6 +192,8 @@ class ExportRun {
         outcomes_(ids.size()) {}
 
   Status Run(int64_t jobs) {
+    progress_.total = static_cast<int64_t>(ids_.size());
+    if (listener_) listener_(progress_);
     {
       std::vector<std::jthread> others;
       for (int64_t i = 1; i < jobs; ++i) others.emplace_back([this] { Work(); });
@@ -229,7 +231,6 @@ class ExportRun {
         return;
       }
       ++progress_.done;
-      progress_.total = static_cast<int64_t>(ids_.size());
       progress_.skipped += outcome->written ? 0 : 1;
       outcomes_[i] = *std::move(outcome);
       if (listener_) listener_(progress_);

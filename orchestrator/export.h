@@ -72,7 +72,7 @@ struct ExportProgress {
   int64_t total = 0;
   int64_t skipped = 0;
 };
-// Called after each task, by one thread at a time.
+// Called before the first task and after each, by one thread at a time.
 using ExportListener = std::function<void(const ExportProgress&)>;
 
 // Writes the tasks for which `where` holds to OUT.partial beside `out`, and renames that when all

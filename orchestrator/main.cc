@@ -8,6 +8,7 @@
 
 #include "orchestrator/command_line.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/log.h"
@@ -32,13 +33,15 @@ int main(int argc, char** argv) {
   using namespace taskmint::orchestrator;  // NOLINT(google-build-using-namespace)
   SurviveBrokenPipes();
   CommandLine line(
-      "Mints agentic RL tasks that cannot be cheated: environments, tools, tasks and "
-      "verifiers, each proven by a gate and replayable.",
+      "Mints agentic RL tasks that are hard to cheat: environments, tools, tasks and verifiers, "
+      "each "
+      "proven by a gate against some thirty attacks, and replayable.",
       TASKMINT_VERSION);
   Command root = line.root();
   static std::string log_level = "warning";
   root.Choice("--log-level", log_level, {"debug", "info", "warning", "error", "off"},
               "Lowest level of the log lines on standard error");
+  AddSandboxWeak(root);
   root.Example("taskmint synth code --repo ~/src/attrs --tasks-max 20")
       .Example("taskmint list --where \"fail_to_pass > 1\"")
       .Example("taskmint replay --all");

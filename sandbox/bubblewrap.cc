@@ -32,6 +32,8 @@ namespace {
 
 constexpr int64_t kOpenMsMax = 30'000;
 constexpr uint32_t kSlots = 4096;
+// What the clocks of a machine that has just started say. Not nothing: programs take 0 for never.
+constexpr char kClocksStartS[] = "100";
 // By how much the limit of each user lies above the control group's, which counts refusals.
 constexpr int64_t kProcessesAbove = 16;
 
@@ -64,7 +66,7 @@ Result<UniqueFd> Reopen(const UniqueFd& file) {
 
 // The first id of the slots: in the range that no distribution hands out, where this user
 // namespace maps it.
-uid_t FirstSlotUid() {
+uid_t FindFirstSlotUid() {
   constexpr uid_t kPreferred = 1'900'000'000;
   constexpr uid_t kFallback = 61'000;
   std::ifstream map("/proc/self/uid_map");
@@ -72,6 +74,11 @@ uid_t FirstSlotUid() {
     if (inside <= kPreferred && kPreferred + kSlots <= inside + count) return kPreferred;
   }
   return kFallback;
+}
+
+uid_t FirstSlotUid() {
+  static const uid_t first = FindFirstSlotUid();
+  return first;
 }
 
 std::string Tail(int fd) {
@@ -110,16 +117,17 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
   AddData(std::move(agent), "/sbx/agent", "0555", &start, &data);
   // Opened each time: installing a package replaces it.
   UniqueFd library_cache(::open("/etc/ld.so.cache", O_RDONLY | O_CLOEXEC));
-  if (library_cache.valid()) {
+  if (spec.base_path.empty() && library_cache.valid()) {
     AddData(std::move(library_cache), "/etc/ld.so.cache", "0444", &start, &data);
   }
   const bool root = session.slot.uid() != 0;
-  RootLayout layout = LayOutRoot(spec, data, parts.can_stage);
+  TASKMINT_ASSIGN_OR_RETURN(RootLayout layout, LayOutRoot(spec, data, parts.abilities));
   start.variables = std::move(layout.variables);
 
   std::vector<std::string>& arguments = start.request.arguments;
   start.request.program = "/proc/self/fd/" + std::to_string(parts.agent.get());
   arguments = {"launch", "--parent", std::to_string(::getpid())};
+  if (parts.abilities.stage) arguments.insert(arguments.end(), {"--clocks", kClocksStartS});
   if (root) arguments.insert(arguments.end(), {"--uid", std::to_string(session.slot.uid())});
   if (session.cgroup != nullptr) {
     for (const std::string& path : session.cgroup->JoinPaths()) {
@@ -127,11 +135,13 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
     }
   }
   arguments.insert(arguments.end(), layout.stages.begin(), layout.stages.end());
-  arguments.insert(arguments.end(),
-                   {"--", parts.bwrap_path, "--unshare-user", "--unshare-all", "--as-pid-1",
-                    "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
-                    "--hostname", "taskmint", "--uid", "1000", "--gid", "1000"});
-  if (parts.can_disable_userns) arguments.emplace_back("--disable-userns");
+  arguments.insert(
+      arguments.end(),
+      {"--", parts.bwrap_path, "--unshare-user", "--unshare-all", "--as-pid-1", "--die-with-parent",
+       "--new-session", "--cap-drop", "ALL", "--clearenv", "--uid", "1000", "--gid", "1000"});
+  const Abilities& abilities = parts.abilities;
+  if (abilities.host_name) arguments.insert(arguments.end(), {"--hostname", "taskmint"});
+  if (abilities.disable_userns) arguments.emplace_back("--disable-userns");
   if (!parts.walls.network_namespace) arguments.emplace_back("--share-net");
   if (parts.walls.system_call_filter) {
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd seccomp, Reopen(parts.seccomp));
@@ -151,32 +161,19 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
                     std::to_string(limits.processes_max + (group_counts ? kProcessesAbove : 1)),
                     std::to_string(group_limits_memory ? 0 : limits.memory_bytes_max),
                     std::to_string(limits.file_bytes_max), std::to_string(limits.open_files_max),
-                    spec.network.mode == Network::Mode::kProxy ? kProxySocketInside : ""});
+                    spec.network.mode == Network::Mode::kNone ? "" : kProxySocketInside,
+                    parts.walls.file_rules ? "rules" : ""});
   return start;
-}
-
-// Whether our launcher may mount: root needs CAP_SYS_ADMIN, which containers may lack, and others
-// user namespaces for programs that no profile of AppArmor names.
-bool CanStage(const UniqueFd& agent) {
-  SpawnRequest request;
-  request.program = "/proc/self/fd/" + std::to_string(agent.get());
-  request.arguments = {"launch",
-                       "--parent",
-                       std::to_string(::getpid()),
-                       "--stage-tmpfs",
-                       "size=64k,nr_inodes=10,mode=755",
-                       "--",
-                       "/usr/bin/true"};
-  Result<ChildProcess> child = Spawn(request);
-  return child.ok() && child->Wait(10'000) && child->status() == 0;
 }
 
 }  // namespace
 
+bool Slot::IsOne(uid_t uid) { return uid >= FirstSlotUid() && uid < FirstSlotUid() + kSlots; }
+
 Result<Slot> Slot::Take() {
   Slot slot;
   if (::geteuid() != 0) return slot;
-  static const uid_t first = FirstSlotUid();
+  const uid_t first = FirstSlotUid();
   // From where this process stopped, so that the search is short and a user rests after use.
   static std::atomic<uint32_t> next{static_cast<uint32_t>(::getpid())};
   slot.claim_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -203,7 +200,7 @@ std::string FindBubblewrap() {
   return {};
 }
 
-Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls) {
+Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls, bool weak) {
   auto parts = std::make_shared<HostParts>();
   parts->walls = walls;
   parts->bwrap_path = FindBubblewrap();
@@ -219,13 +216,19 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls) {
                                            "): install bubblewrap 0.5 or later");
     }
   }
-  parts->can_disable_userns = help.find("--disable-userns") != std::string::npos;
   parts->cgroups = FindCgroupHome();
   const std::string_view agent(reinterpret_cast<const char*>(taskmint_agent_begin),
                                static_cast<size_t>(taskmint_agent_end - taskmint_agent_begin));
   TASKMINT_ASSIGN_OR_RETURN(parts->agent, MemoryFile("taskmint-agent", agent, true));
-  // Once more, lest a busy machine takes a wall from all sandboxes of this process.
-  parts->can_stage = CanStage(parts->agent) || CanStage(parts->agent);
+  parts->abilities = FindAbilities(parts->bwrap_path, parts->agent,
+                                   help.find("--disable-userns") != std::string::npos);
+  if (!parts->abilities.own_proc && !weak) {
+    return Error(Code::kUnavailable,
+                 "this container hides parts of /proc, so that no sandbox can have a /proc of its "
+                 "own; start it with `--security-opt systempaths=unconfined` (Docker), "
+                 "`--security-opt unmask=ALL` (Podman) or `procMount: Unmasked` (Kubernetes), or "
+                 "say --sandbox-weak to let sandboxes see the processes of the container");
+  }
   TASKMINT_ASSIGN_OR_RETURN(parts->seccomp, MakeSeccompFilter());
   const std::pair<const char*, const char*> files[] = {
       {"/etc/passwd",
@@ -233,6 +236,7 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls) {
        "dev:x:1000:1000:dev:/tmp:/bin/sh\n"
        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
       {"/etc/group", "root:x:0:\ndev:x:1000:\nnogroup:x:65534:\n"},
+      {"/etc/machine-id", "7461736b6d696e740000000000000001\n"},
       {"/etc/hosts", "127.0.0.1 localhost taskmint\n::1 localhost\n"},
       {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
       // Folders of the host belong to nobody inside; git reads them nevertheless.
@@ -275,6 +279,11 @@ Status CheckSpec(const SandboxSpec& spec) {
   std::vector<std::string> places = {spec.work_path};
   places.insert(places.end(), spec.scratch_paths.begin(), spec.scratch_paths.end());
   for (const Mount& mount : spec.mounts) places.push_back(mount.inside_path);
+  for (const LayeredFolder& folder : spec.layered_folders) {
+    if (!folder.writable || folder.inside_path != spec.work_path) {
+      places.push_back(folder.inside_path);
+    }
+  }
   for (size_t i = 0; i < places.size(); ++i) {
     const std::string& place = places[i];
     if (!IsPlainAbsolutePath(place))
@@ -301,21 +310,22 @@ Status CheckSpec(const SandboxSpec& spec) {
       return bad("cannot show '" + mount.host_path + "': " + std::strerror(errno));
     }
     // A writable one becomes the slot's user's.
-    const uid_t first = FirstSlotUid();
-    const bool ours =
-        info.st_uid == ::geteuid() || (info.st_uid >= first && info.st_uid < first + kSlots);
+    const bool ours = info.st_uid == ::geteuid() || Slot::IsOne(info.st_uid);
     if (mount.writable && (!ours || (info.st_mode & S_ISVTX) != 0)) {
       return bad("'" + mount.host_path + "' is not a folder of ours to be written to");
     }
   }
-  for (const auto& [name, value] : spec.variables) {
+  TASKMINT_RETURN_IF_ERROR(CheckLayers(spec));
+  auto variables = spec.network.variables;
+  variables.insert(spec.variables.begin(), spec.variables.end());
+  for (const auto& [name, value] : variables) {
     if (name.empty() || name.find('=') != std::string::npos ||
         (name + value).find('\0') != std::string::npos) {
       return bad("not the name of a variable: '" + Printable(name) + "'");
     }
   }
-  if (spec.network.mode == Network::Mode::kProxy && spec.network.proxy_socket_path.empty()) {
-    return bad("a proxy is asked for, and none is named");
+  if (spec.network.mode != Network::Mode::kNone && spec.network.proxy_socket_path.empty()) {
+    return bad("a proxy or a package cache is asked for, and none is named");
   }
   return OkStatus();
 }

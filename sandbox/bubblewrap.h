@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proto/base/status.h"
+#include "sandbox/abilities.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/channel.h"
 #include "sandbox/process.h"
@@ -24,6 +25,8 @@ class Slot {
  public:
   // RESOURCE_EXHAUSTED when all are taken.
   static Result<Slot> Take();
+  // Whether this user id is one of those, taken or not.
+  static bool IsOne(uid_t uid);
   uid_t uid() const { return uid_; }
 
  private:
@@ -37,14 +40,14 @@ class Slot {
 struct Walls {
   bool system_call_filter = true;
   bool network_namespace = true;
-  bool user_drop = true;  // from root to the slot's user
+  bool user_drop = true;   // from root to the slot's user
+  bool file_rules = true;  // Landlock
 };
 
 // What every sandbox of this process shares. Immutable, thread-safe.
 struct HostParts {
   std::string bwrap_path;
-  bool can_disable_userns = false;
-  bool can_stage = false;  // our launcher may mount
+  Abilities abilities;
   Walls walls;
   CgroupHome cgroups;
   UniqueFd agent;                                           // memory file, executable
@@ -52,9 +55,9 @@ struct HostParts {
   std::vector<std::pair<std::string, UniqueFd>> etc_files;  // path inside, memory file
 };
 // UNAVAILABLE with the mend.
-Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls = {});
+Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls, bool weak);
 // As MakeBubblewrapHost. Never for anything untrusted, unless all walls stand.
-Result<std::unique_ptr<SandboxHost>> MakeHostWithWalls(const Walls& walls);
+Result<std::unique_ptr<SandboxHost>> MakeHostWithWalls(const Walls& walls, bool weak = false);
 // Where bubblewrap is; empty when it is nowhere.
 std::string FindBubblewrap();
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +25,8 @@ namespace taskmint::sandbox {
 namespace {
 
 constexpr std::string_view kPrefix = "taskmint-";
+// Where processes go that stood in a group which is to hand memory and pids on.
+constexpr std::string_view kLeaf = "taskmint.processes";
 // The kernel charges memory in advance, this much at most at once.
 constexpr uint64_t kChargeBytes = 1 << 20;
 
@@ -103,16 +106,50 @@ std::string OwnFolder(std::string_view controller) {
   return ::stat(folder.c_str(), &info) == 0 ? folder : point;
 }
 
-// The nearest group, from our own upwards, that hands memory and pids on to its children.
+// Whether children of this group can be given memory and pids.
+bool HandsOn(const std::string& folder) {
+  const std::string subtree = ReadFile(folder + "/cgroup.subtree_control");
+  return HasWord(subtree, "memory", ' ') && HasWord(subtree, "pids", ' ');
+}
+
+// Whether `folder`, our own group of version 2, was given to whoever runs in it: systemd marks it
+// so, and in a container it is the root of what can be seen, which the kernel's own root is not.
+bool IsGivenToUs(const std::string& folder) {
+  for (const char* mark : {"user.delegate", "trusted.delegate"}) {
+    char value = '0';
+    if (::getxattr(folder.c_str(), mark, &value, 1) == 1 && value == '1') return true;
+  }
+  return OwnGroup("") == "/" && ::access((folder + "/cgroup.type").c_str(), F_OK) == 0;
+}
+
+// A group that holds processes hands nothing on: those of a group that is ours to arrange move into
+// a child of it, as the kernel's documentation asks for (cgroup-v2, no internal processes).
+bool Vacate(const std::string& folder) {
+  const std::string leaf = folder + "/" + std::string(kLeaf);
+  if (!IsGivenToUs(folder) || (::mkdir(leaf.c_str(), 0755) != 0 && errno != EEXIST)) return false;
+  // Again while some begin meanwhile.
+  for (int tries = 0; tries < 5; ++tries) {
+    std::istringstream lines(ReadFile(folder + "/cgroup.procs"));
+    for (std::string pid; std::getline(lines, pid);) WriteFile(leaf + "/cgroup.procs", pid);
+    if (WriteFile(folder + "/cgroup.subtree_control", "+memory +pids")) return true;
+  }
+  return false;
+}
+
+// The nearest group, from our own upwards, that hands memory and pids on to its children and lets
+// us make some.
 std::string DelegatingFolder() {
   std::string point, root;
   if (!FindMount("", &point, &root)) return {};
-  for (std::string folder = OwnFolder(""); folder.size() >= point.size();
+  const std::string own = OwnFolder("");
+  for (std::string folder = own; folder.size() >= point.size();
        folder = folder.substr(0, folder.rfind('/'))) {
-    const std::string subtree = ReadFile(folder + "/cgroup.subtree_control");
-    if (HasWord(subtree, "memory", ' ') && HasWord(subtree, "pids", ' ')) return folder;
+    if (::access((folder + "/cgroup.procs").c_str(), W_OK) != 0) continue;
     // Works where our own group is the root one, or empty.
-    if (WriteFile(folder + "/cgroup.subtree_control", "+memory +pids")) return folder;
+    if (HandsOn(folder) || WriteFile(folder + "/cgroup.subtree_control", "+memory +pids")) {
+      return folder;
+    }
+    if (folder == own && Vacate(folder)) return folder;
   }
   return {};
 }
@@ -173,10 +210,6 @@ bool CanMakeIn(const std::string& folder) {
 
 CgroupHome FindCgroupHome() {
   CgroupHome home;
-  if (::geteuid() != 0) {
-    home.detail = "not root: limits are those of each process";
-    return home;
-  }
   const std::string memory = OwnFolder("memory");
   const std::string processes = OwnFolder("pids");
   if (CanMakeIn(memory)) home.memory_folder = memory;
@@ -198,7 +231,8 @@ CgroupHome FindCgroupHome() {
   }
   home.processes_folder.clear();
   home.cpu_folder.clear();
-  home.detail = "no group with memory and pids can be made here";
+  home.detail = ::geteuid() == 0 ? "no group with memory and pids can be made here"
+                                 : "no group with memory and pids was given to this user";
   return home;
 }
 
@@ -272,7 +306,12 @@ uint64_t Cgroup::MemoryKills() const {
 }
 
 uint64_t Cgroup::ProcessRefusals() const {
-  return processes_folder_.empty() ? 0 : CountIn(processes_folder_ + "/pids.events", "max ");
+  if (processes_folder_.empty()) return 0;
+  // Before Linux 6.11 what a group further up refused is counted here, too; then this one was not
+  // full. Kernels that keep no peak are believed.
+  const uint64_t peak = ProcessesPeak();
+  if (peak > 0 && peak < CountIn(processes_folder_ + "/pids.max", "")) return 0;
+  return CountIn(processes_folder_ + "/pids.events", "max ");
 }
 
 std::optional<uint64_t> Cgroup::CpuMicroseconds() const {

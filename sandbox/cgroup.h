@@ -24,8 +24,11 @@ struct CgroupHome {
   std::string detail;
 };
 
-// Looks at /proc/self/cgroup and the mounts, and tries: as root only, where it makes and removes a
-// group. Removes groups that dead processes of ours left. Cost: about 1 ms.
+// Looks at /proc/self/cgroup and the mounts, and tries: makes and removes a group. An ordinary user
+// can in a group that was given to them (cgroup v2: `systemd-run --user --scope -p Delegate=yes`;
+// v1: a folder that is theirs). Where our own group of version 2 was given to us, as in a container
+// or a scope, its processes move into a child of it. Removes groups that dead processes of ours
+// left. Cost: about 1 ms.
 CgroupHome FindCgroupHome();
 
 // Tells the kills that a group's own limit asked for from others, by the counts that cgroup v2

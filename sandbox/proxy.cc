@@ -1,71 +1,32 @@
 #include "sandbox/proxy.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <list>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/utf8.h"
-#include "sandbox/errors.h"
 #include "sandbox/fd.h"
+#include "sandbox/host_connection.h"
 #include "sandbox/proxy_request.h"
+#include "sandbox/socket_server.h"
 
 namespace taskmint::sandbox {
 namespace {
 
-constexpr size_t kConnectionsMax = 64;
 constexpr int64_t kHeadMsMax = 30'000;
-constexpr int64_t kConnectMsMax = 15'000;
 constexpr int64_t kIdleMsMax = 300'000;
-constexpr char kFolderPrefix[] = "taskmint-proxy-";
-
-// Waits for one descriptor, or the proxy's end. False at the deadline and at the end.
-bool Await(int fd, short events, int stop_fd, int64_t wall_ms) {
-  pollfd polled[2] = {{fd, events, 0}, {stop_fd, POLLIN, 0}};
-  int count;
-  do {
-    count = ::poll(polled, 2, static_cast<int>(wall_ms));
-  } while (count < 0 && errno == EINTR);
-  return count > 0 && polled[1].revents == 0;
-}
-
-bool SendAll(int fd, std::string_view bytes, int stop_fd) {
-  while (!bytes.empty()) {
-    const ssize_t size = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (size > 0) {
-      bytes.remove_prefix(static_cast<size_t>(size));
-    } else if (size < 0 && errno == EAGAIN) {
-      if (!Await(fd, POLLOUT, stop_fd, kIdleMsMax)) return false;
-    } else if (size == 0 || errno != EINTR) {
-      return false;
-    }
-  }
-  return true;
-}
 
 void Refuse(int fd, int stop_fd, const std::string& status, const std::string& body) {
   SendAll(fd,
           "HTTP/1.1 " + status + "\r\nContent-Type: text/plain\r\nContent-Length: " +
               std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body,
-          stop_fd);
+          stop_fd, kIdleMsMax);
 }
 
 // Reads a request's head. Nothing, with the client told, when it is none of ours.
@@ -75,7 +36,7 @@ std::optional<ProxyRequest> ReadRequest(int client, int stop_fd) {
   const int64_t deadline_ms = clock.MonotonicMs() + kHeadMsMax;
   while (true) {
     const int64_t left_ms = deadline_ms - clock.MonotonicMs();
-    if (left_ms <= 0 || !Await(client, POLLIN, stop_fd, left_ms)) return std::nullopt;
+    if (left_ms <= 0 || !AwaitSocket(client, POLLIN, stop_fd, left_ms)) return std::nullopt;
     char buffer[16384];
     const ssize_t size = ::recv(client, buffer, sizeof buffer, 0);
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
@@ -93,84 +54,22 @@ std::optional<ProxyRequest> ReadRequest(int client, int stop_fd) {
   }
 }
 
-UniqueFd ConnectTo(const AllowedHost& target, int stop_fd) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  // RFC 6761, 6.3: localhost is this machine, also where no hosts file says so.
-  const char* name = LowerCase(target.host) == "localhost" ? nullptr : target.host.c_str();
-  if (::getaddrinfo(name, std::to_string(target.port).c_str(), &hints, &found) != 0) return {};
-  UniqueFd connected;
-  for (const addrinfo* each = found; each != nullptr && !connected.valid(); each = each->ai_next) {
-    UniqueFd fd(::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd.valid()) continue;
-    if (::connect(fd.get(), each->ai_addr, each->ai_addrlen) != 0) {
-      int error = 0;
-      socklen_t size = sizeof error;
-      if (errno != EINPROGRESS || !Await(fd.get(), POLLOUT, stop_fd, kConnectMsMax) ||
-          ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-        continue;
-      }
-    }
-    connected = std::move(fd);
-  }
-  ::freeaddrinfo(found);
-  return connected;
-}
-
 class HttpProxy final : public Proxy {
  public:
-  explicit HttpProxy(std::vector<AllowedHost> allowed) : allowed_(std::move(allowed)) {
-    for (AllowedHost& host : allowed_) host.host = LowerCase(std::move(host.host));
-  }
-
-  ~HttpProxy() override {
-    if (stop_.valid()) ::eventfd_write(stop_.get(), 1);
-    if (acceptor_.joinable()) acceptor_.join();
-    workers_.clear();
-    listener_.reset();
-    if (folder_.empty()) return;
-    ::unlink(socket_path_.c_str());
-    ::rmdir(folder_.c_str());
+  explicit HttpProxy(std::vector<AllowedHost> allowed) {
+    for (AllowedHost& host : allowed) allowed_.Add(std::move(host));
   }
 
   Status Listen() {
-    std::error_code error;
-    std::filesystem::path temporary = std::filesystem::temp_directory_path(error);
-    // The path of a unix socket has 107 bytes.
-    if (error || temporary.native().size() > 60) temporary = "/tmp";
-    Sweep(temporary.native());
-    std::string pattern =
-        temporary.native() + "/" + kFolderPrefix + std::to_string(::getpid()) + "-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      return Error(Code::kUnavailable,
-                   "cannot make a folder in " + temporary.native() + ": " + std::strerror(errno));
-    }
-    folder_ = pattern;
-    socket_path_ = folder_ + "/socket";
-    stop_.reset(::eventfd(0, EFD_CLOEXEC));
-    listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    socket_path_.copy(address.sun_path, sizeof address.sun_path - 1);
-    // The folder keeps others out; a sandbox is shown the socket alone, as a user of its own.
-    if (!stop_.valid() || !listener_.valid() ||
-        ::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        ::chmod(socket_path_.c_str(), 0666) != 0 || ::listen(listener_.get(), 128) != 0) {
-      return Error(Code::kUnavailable,
-                   "cannot listen on " + socket_path_ + ": " + std::strerror(errno));
-    }
-    acceptor_ = std::jthread([this] { AcceptLoop(); });
+    TASKMINT_ASSIGN_OR_RETURN(server_, SocketServer::Start([this](UniqueFd client, int stop_fd) {
+                                Serve(std::move(client), stop_fd);
+                              }));
     return OkStatus();
   }
 
-  const std::string& socket_path() const override { return socket_path_; }
+  const std::string& socket_path() const override { return server_->socket_path(); }
 
-  void Allow(const AllowedHost& host) override {
-    const std::lock_guard lock(mutex_);
-    allowed_.push_back({LowerCase(host.host), host.port});
-  }
+  void Allow(const AllowedHost& host) override { allowed_.Add(host); }
 
   std::vector<ProxyConnection> connections() const override {
     const std::lock_guard lock(mutex_);
@@ -178,66 +77,11 @@ class HttpProxy final : public Proxy {
   }
 
  private:
-  struct Worker {
-    std::atomic<bool> done = false;
-    std::jthread thread;
-  };
-
-  // Folders are named after the process: those of dead ones are left over from a kill -9.
-  static void Sweep(const std::string& temporary) {
-    DIR* stream = ::opendir(temporary.c_str());
-    if (stream == nullptr) return;
-    while (const dirent* entry = ::readdir(stream)) {
-      const std::string_view name = entry->d_name;
-      if (!name.starts_with(kFolderPrefix)) continue;
-      const pid_t pid = std::atoi(entry->d_name + sizeof kFolderPrefix - 1);
-      if (pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
-      const std::string folder = temporary + "/" + entry->d_name;
-      ::unlink((folder + "/socket").c_str());
-      ::rmdir(folder.c_str());
-    }
-    ::closedir(stream);
-  }
-
-  void AcceptLoop() {
-    while (true) {
-      workers_.remove_if([](const Worker& worker) { return worker.done.load(); });
-      const bool room = workers_.size() < kConnectionsMax;
-      pollfd polled[2] = {{room ? listener_.get() : -1, POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-      ::poll(polled, 2, room ? 1000 : 50);
-      if (polled[1].revents != 0) return;
-      if (polled[0].revents == 0) continue;
-      const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-      if (fd < 0) continue;
-      Worker& worker = workers_.emplace_back();
-      try {
-        worker.thread = std::jthread([this, fd, &worker] {
-          try {
-            Serve(UniqueFd(fd));
-          } catch (const std::exception& error) {
-            Log(LogLevel::kWarning, "proxy connection failed", {{"error", error.what()}});
-          }
-          worker.done = true;
-        });
-      } catch (const std::system_error&) {
-        ::close(fd);
-        workers_.pop_back();
-      }
-    }
-  }
-
-  bool IsAllowed(const AllowedHost& target) const {
-    const std::lock_guard lock(mutex_);
-    return std::any_of(allowed_.begin(), allowed_.end(), [&](const AllowedHost& host) {
-      return host.host == target.host && host.port == target.port;
-    });
-  }
-
-  void Serve(UniqueFd client) {
-    const std::optional<ProxyRequest> request = ReadRequest(client.get(), stop_.get());
+  void Serve(UniqueFd client, int stop_fd) {
+    const std::optional<ProxyRequest> request = ReadRequest(client.get(), stop_fd);
     if (!request.has_value()) return;
     const AllowedHost& target = request->target;
-    const bool allowed = IsAllowed(target);
+    const bool allowed = allowed_.Find(target).has_value();
     ProxyConnection* record;
     {
       const std::lock_guard lock(mutex_);
@@ -247,26 +91,26 @@ class HttpProxy final : public Proxy {
     if (!allowed) {
       Log(LogLevel::kInfo, "proxy refused",
           {{"host", target.host}, {"port", std::to_string(target.port)}});
-      Refuse(client.get(), stop_.get(), "403 Forbidden",
+      Refuse(client.get(), stop_fd, "403 Forbidden",
              "taskmint: the host '" + target.host + "' at port " + std::to_string(target.port) +
                  " is not on the allow list\n");
       return;
     }
-    const UniqueFd server = ConnectTo(target, stop_.get());
+    const UniqueFd server = ConnectToHost(target, Addresses::kAny, stop_fd);
     if (!server.valid()) {
-      Refuse(client.get(), stop_.get(), "502 Bad Gateway",
+      Refuse(client.get(), stop_fd, "502 Bad Gateway",
              "taskmint: cannot reach '" + target.host + "' at port " + std::to_string(target.port) +
                  "\n");
       return;
     }
     const std::string& head = request->head;
-    const bool begun =
-        request->is_tunnel
-            ? SendAll(client.get(), "HTTP/1.1 200 Connection established\r\n\r\n", stop_.get())
-            : SendAll(server.get(), head, stop_.get());
-    if (begun && SendAll(server.get(), request->rest, stop_.get())) {
+    const bool begun = request->is_tunnel
+                           ? SendAll(client.get(), "HTTP/1.1 200 Connection established\r\n\r\n",
+                                     stop_fd, kIdleMsMax)
+                           : SendAll(server.get(), head, stop_fd, kIdleMsMax);
+    if (begun && SendAll(server.get(), request->rest, stop_fd, kIdleMsMax)) {
       Count(record, head.size() + request->rest.size(), 0);
-      Relay(client.get(), server.get(), record);
+      Relay(client.get(), server.get(), record, stop_fd);
     }
     const std::lock_guard lock(mutex_);
     Log(LogLevel::kInfo, "proxy connection",
@@ -283,13 +127,13 @@ class HttpProxy final : public Proxy {
   }
 
   // Both ways until both have ended, or nothing moves for too long.
-  void Relay(int client, int server, ProxyConnection* record) {
+  void Relay(int client, int server, ProxyConnection* record, int stop_fd) {
     bool client_open = true;
     bool server_open = true;
     while (client_open || server_open) {
       pollfd polled[3] = {{client_open ? client : -1, POLLIN, 0},
                           {server_open ? server : -1, POLLIN, 0},
-                          {stop_.get(), POLLIN, 0}};
+                          {stop_fd, POLLIN, 0}};
       const int count = ::poll(polled, 3, static_cast<int>(kIdleMsMax));
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0 || polled[2].revents != 0) return;
@@ -305,22 +149,17 @@ class HttpProxy final : public Proxy {
         }
         const uint64_t moved = static_cast<uint64_t>(size);
         Count(record, from == client ? moved : 0, from == client ? 0 : moved);
-        return SendAll(to, {buffer, static_cast<size_t>(size)}, stop_.get());
+        return SendAll(to, {buffer, static_cast<size_t>(size)}, stop_fd, kIdleMsMax);
       };
       if (polled[0].revents != 0 && !move(client, server, &client_open)) return;
       if (polled[1].revents != 0 && !move(server, client, &server_open)) return;
     }
   }
 
-  std::string folder_;
-  std::string socket_path_;
-  UniqueFd listener_;
-  UniqueFd stop_;  // an event; readable for ever once the proxy ends
+  AllowedHosts allowed_;
   mutable std::mutex mutex_;
-  std::vector<AllowedHost> allowed_;
   std::list<ProxyConnection> connections_;  // a list: the addresses stay
-  std::list<Worker> workers_;               // of the acceptor alone
-  std::jthread acceptor_;
+  std::unique_ptr<SocketServer> server_;    // last: it ends first
 };
 
 }  // namespace

@@ -6,11 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "proto/base/status.h"
+#include "sandbox/abilities.h"
 #include "sandbox/sandbox.h"
 
 namespace taskmint::sandbox {
 
-// Where the proxy's socket is inside.
+// Where the socket of the proxy or the package cache is inside.
 inline constexpr char kProxySocketInside[] = "/sbx/proxy";
 
 // The root of one sandbox.
@@ -18,17 +20,24 @@ struct RootLayout {
   // Arguments that build it, in order. What is staged is written as the path it is staged at.
   std::vector<std::string> arguments;
   // Arguments for our launcher, which stages mounts, in the order of their numbers, before
-  // bubblewrap begins; empty without `staging`.
+  // bubblewrap begins; empty where it may not.
   std::vector<std::string> stages;
-  // PATH, LANG, TZ, HOME and, with a proxy, the variables that name it and its certificates.
+  // PATH, LANG, TZ, HOME, PYTHONHASHSEED and, with a proxy, the variables that name it and its
+  // certificates.
   std::map<std::string, std::string> variables;
 };
 
-// `data_arguments` are spliced in where files are copied into /etc and /sbx. `staging`: our
-// launcher may mount. Then file systems in memory have a limit of inodes, and host paths of mounts
-// need not be reachable for the user that bubblewrap runs as.
-RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
-                      bool staging);
+// `data_arguments` are spliced in where files are copied into /etc and /sbx. Where our launcher may
+// mount, file systems in memory have a limit of inodes, and host paths of mounts need not be
+// reachable for the user that bubblewrap runs as. Where a sandbox may have no /proc of its own, it
+// has this process's, read-only. INVALID_ARGUMENT for a base that is none, UNAVAILABLE for layers
+// that cannot be shown where our launcher may not mount.
+Result<RootLayout> LayOutRoot(const SandboxSpec& spec,
+                              const std::vector<std::string>& data_arguments,
+                              const Abilities& abilities);
+
+// INVALID_ARGUMENT for layers that are not there, too many or too few, or that only root mounts.
+Status CheckLayers(const SandboxSpec& spec);
 
 // True for an absolute path without empty, "." and ".." components, other than "/".
 bool IsPlainAbsolutePath(const std::string& path);

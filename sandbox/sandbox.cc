@@ -21,6 +21,12 @@ class BubblewrapHost final : public SandboxHost {
     return std::unique_ptr<Sandbox>(std::make_unique<AgentSandbox>(std::move(session), spec));
   }
 
+  std::vector<std::string> MissingWalls() const override {
+    std::vector<std::string> missing;
+    if (!parts_->abilities.own_proc) missing.emplace_back("own /proc");
+    return missing;
+  }
+
  private:
   std::shared_ptr<const HostParts> parts_;
 };
@@ -75,10 +81,12 @@ std::vector<std::string> SandboxSpec::DefaultMaskedPaths() {
   return paths;
 }
 
-Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost() { return MakeHostWithWalls({}); }
+Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost(const HostOptions& options) {
+  return MakeHostWithWalls({}, options.weak);
+}
 
-Result<std::unique_ptr<SandboxHost>> MakeHostWithWalls(const Walls& walls) {
-  TASKMINT_ASSIGN_OR_RETURN(std::shared_ptr<const HostParts> parts, MakeHostParts(walls));
+Result<std::unique_ptr<SandboxHost>> MakeHostWithWalls(const Walls& walls, bool weak) {
+  TASKMINT_ASSIGN_OR_RETURN(std::shared_ptr<const HostParts> parts, MakeHostParts(walls, weak));
   return std::unique_ptr<SandboxHost>(std::make_unique<BubblewrapHost>(std::move(parts)));
 }
 

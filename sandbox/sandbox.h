@@ -44,6 +44,32 @@ struct Mount {
   bool writable = false;
 };
 
+// A tree that never changes, made by a LayerStore (sandbox/layer_store.h).
+struct Layer {
+  // TreeDigest of its files: the same for an image and a folder.
+  std::string digest;
+  // Absolute, on the host: an EROFS image or a folder.
+  std::string host_path;
+  // SHA-256 of the image; empty for a folder.
+  std::string image_digest;
+
+  bool is_image() const { return !image_digest.empty(); }
+};
+
+// Layers shown inside as one folder. Where several hold the same name, the highest one's counts.
+struct LayeredFolder {
+  // Lowest first; at most 64.
+  std::vector<Layer> layers;
+  // Absolute, inside; SandboxSpec::work_path, too, where it is writable.
+  std::string inside_path;
+  // What is written goes into a file system in memory of this sandbox alone, with its limits of
+  // bytes and files, and is thrown away with it. Needs a machine where we may mount; so do images,
+  // and more than one layer. Where we are not root: layers of our own making, and a rename of a
+  // folder of theirs fails with EXDEV, which programs take for a rename across file systems. Before
+  // Linux 6.6 a folder of theirs can then not be made again once it was removed, either (EIO).
+  bool writable = false;
+};
+
 // What a sandbox may reach.
 struct Network {
   enum class Mode {
@@ -52,24 +78,44 @@ struct Network {
     // HTTP and HTTPS through the allow-list proxy only, at http://127.0.0.1:3128 inside; the
     // variables http_proxy, https_proxy, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are set.
     kProxy,
+    // Packages through the cache only, over HTTP at http://127.0.0.1:3128 inside: recorded, or
+    // replayed without any network (packages/package_cache.h). `variables` are set.
+    kPackages,
   };
   Mode mode = Mode::kNone;
-  // Host path of the proxy's unix socket (Proxy::socket_path()); kProxy only.
+  // Host path of the unix socket of the proxy (Proxy::socket_path()) or of the cache; not kNone's.
   std::string proxy_socket_path;
+  // kPackages only: what points the package managers to it; `SandboxSpec::variables` come over it.
+  std::map<std::string, std::string> variables = {};
 };
 
-// What to open. The root is the host's /usr read-only (with /bin, /lib, /lib64, /sbin as on the
-// host) and the few files of /etc that programs need (ld.so.cache, passwd and group of our own,
-// alternatives, ssl certificates when the network is kProxy); /proc, /dev, an empty /tmp and an
-// empty work folder on tmpfs. PATH=/usr/bin:/bin, LANG=C.UTF-8, TZ=UTC, HOME=/tmp, and nothing
-// else of the caller's environment.
+// What to open. Without a base of its own, the root is the host's /usr read-only (with /bin, /lib,
+// /lib64, /sbin as on the host) and the few files of /etc that programs need (ld.so.cache, passwd
+// and group of our own, alternatives, ssl certificates when the network is kProxy); /proc, /dev, an
+// empty /tmp and an empty work folder on tmpfs. PATH=/usr/bin:/bin, LANG=C.UTF-8, TZ=UTC,
+// HOME=/tmp, PYTHONHASHSEED=0, and nothing else of the caller's environment.
+//
+// So that a run can be repeated, these are always the same inside: the variables above, host name,
+// machine id, user and group (1000), umask (022), the first process's number, and the monotonic and
+// boot clocks, which begin at 100 s where the kernel lets us make a time namespace (`doctor` says
+// so). Not fixed, because no user can: the wall clock, addresses in memory, inode numbers, the
+// kernel's release, boot id and random numbers, the number and speed of processors, the memory of
+// the machine, and the order in which processes run.
 struct SandboxSpec {
+  // Empty, or a folder of the host that is a whole root tree of this machine's architecture (made
+  // by mmdebstrap, or unpacked from an OCI image): all of it but /proc, /sys, /dev, /run and /tmp
+  // is shown, read-only, instead of the host's. Of /etc, passwd, group, hosts, nsswitch.conf and
+  // gitconfig are ours. PATH also has /usr/local/bin and the sbin folders. The tree may be hostile:
+  // its links lead nowhere but inside, setuid files and device nodes have no force. It must not
+  // change while it is used. Cost: a few ms more to open.
+  std::string base_path;
   // Absolute path of the writable work folder, a tmpfs.
   std::string work_path = "/work";
   // Further writable folders, each an empty tmpfs with the same limit ("/venv" while it is built).
   std::vector<std::string> scratch_paths;
   std::vector<Mount> mounts;
-  // Absolute paths hidden under an empty read-only folder. Those the host lacks are ignored. The
+  std::vector<LayeredFolder> layered_folders;
+  // Absolute paths hidden under an empty read-only folder. Those the base lacks are ignored. The
   // default, which is sorted, hides what the package list does not describe, and Python packages
   // of the host.
   std::vector<std::string> masked_paths = DefaultMaskedPaths();
@@ -241,11 +287,21 @@ class SandboxHost {
   // UNAVAILABLE (sandbox) with what to do about it when this machine cannot isolate, ABORTED when
   // it may work next time, INVALID_ARGUMENT for a spec that contradicts itself.
   virtual Result<std::unique_ptr<Sandbox>> Open(const SandboxSpec& spec, std::stop_token stop) = 0;
+  // Walls that a sandbox lacks here because the machine cannot give them and HostOptions::weak let
+  // that pass, in words for people and evidence: "own /proc". Empty: all stand.
+  virtual std::vector<std::string> MissingWalls() const { return {}; }
+};
+
+struct HostOptions {
+  // Go on without a wall that this machine cannot give. What runs inside then sees the processes of
+  // the container around it, and, as its user, what they show to it.
+  bool weak = false;
 };
 
 // Bubblewrap as an unprivileged user (as root: as a uid of its own), seccomp, cgroups where they
-// can be made. UNAVAILABLE with the mend when bubblewrap is missing or namespaces are refused.
-Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost();
+// can be made. UNAVAILABLE with the mend when bubblewrap is missing, namespaces are refused or, not
+// `weak`, a wall cannot be had.
+Result<std::unique_ptr<SandboxHost>> MakeBubblewrapHost(const HostOptions& options = {});
 
 // One thing that isolation needs, as found on this machine; for `taskmint doctor`.
 struct Finding {
@@ -257,14 +313,20 @@ struct Finding {
 std::vector<Finding> ExamineHost();
 
 // Digest and name of the base layer: SHA-256 over the sorted "name version architecture" lines of
-// the host's package list. UNAVAILABLE when the host has none.
+// its package list, or, of a tree without one (/var/lib/dpkg/status), of its files.
 struct BaseLayer {
   std::string package_list_digest;
   std::string name;
   // Names of the installed packages, without their architecture.
   std::set<std::string, std::less<>> packages = {};
+  // The digest is TreeDigest of what SandboxSpec::base_path shows.
+  bool is_of_files = false;
 };
-Result<BaseLayer> ReadBaseLayer();
+// Of the host's /usr where `base_path` is empty, or of such a tree. UNAVAILABLE when the host has
+// no package list, INVALID_ARGUMENT for what is no root tree, or one whose packages are being
+// changed. Cost: of the host's, nothing while its list stays as it is; else one run of dpkg-query,
+// or a reading of all files. Thread-safe.
+Result<BaseLayer> ReadBaseLayer(const std::string& base_path = {});
 
 }  // namespace taskmint::sandbox
 

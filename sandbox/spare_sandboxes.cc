@@ -17,6 +17,7 @@ std::string KindOf(const SandboxSpec& spec) {
     key += std::to_string(text.size()) + ":";
     key += text;
   };
+  add(spec.base_path);
   add(spec.work_path);
   add(std::to_string(spec.scratch_paths.size()));
   for (const std::string& path : spec.scratch_paths) add(path);
@@ -25,6 +26,16 @@ std::string KindOf(const SandboxSpec& spec) {
     if (mount.writable) return "";
     add(mount.host_path);
     add(mount.inside_path);
+  }
+  add(std::to_string(spec.layered_folders.size()));
+  for (const LayeredFolder& folder : spec.layered_folders) {
+    add(folder.inside_path);
+    add(folder.writable ? "w" : "");
+    add(std::to_string(folder.layers.size()));
+    for (const Layer& layer : folder.layers) {
+      add(layer.host_path);
+      add(layer.image_digest);
+    }
   }
   add(std::to_string(spec.masked_paths.size()));
   for (const std::string& path : spec.masked_paths) add(path);

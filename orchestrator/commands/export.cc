@@ -7,6 +7,7 @@
 
 #include "datasets/exported_task.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/commands/server_options.h"
 #include "orchestrator/counted_progress.h"
 #include "orchestrator/export_report.h"
@@ -86,11 +87,13 @@ void PrintTrajectoryExport(const ExportOptions& options, const TrajectoryExportS
            Printable(options.out) + "\n");
 }
 
-int EndOfTrajectoryExport(const TrajectoryExportSummary& summary) {
+int EndOfTrajectoryExport(const TrajectoryExportSummary& summary, bool only_solved) {
   if (summary.exported > 0) return kExitDone;
   Complain(summary.skipped == 0
                ? "the store has no trajectory: `taskmint play` and `taskmint serve` make them"
-               : "no trajectory is of a task that is exported, with a reward that is wanted");
+               : "of " + std::to_string(summary.skipped) +
+                     " trajectories none is of a task that may be exported" +
+                     (only_solved ? " and has reward 1, which this format wants" : ""));
   return kExitNothingKept;
 }
 
@@ -114,7 +117,7 @@ int RunTrajectoryExport(const ExportOptions& options, datasets::Store& store) {
   } else {
     PrintTrajectoryExport(options, *summary);
   }
-  return EndOfTrajectoryExport(*summary);
+  return EndOfTrajectoryExport(*summary, chat);
 }
 
 // Why --server cannot do what is asked for; empty where it can.
@@ -197,7 +200,7 @@ int RunExport(ExportOptions& options) {
       options.jobs > 0 ? options.jobs : std::max(1U, std::thread::hardware_concurrency());
   std::unique_ptr<sandbox::SandboxHost> sandboxes;
   if (!options.no_prove) {
-    auto made = sandbox::MakeBubblewrapHost();
+    auto made = MakeSandboxHost();
     if (!made.ok()) return ComplainOf(made.status());
     sandboxes = *std::move(made);
   }

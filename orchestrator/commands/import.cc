@@ -40,9 +40,10 @@ void PrintImport(const ImportSummary& summary) {
     }
     table.Print();
   }
-  PrintOut("imported " + std::to_string(summary.imported.size()) + " tasks as " +
-           Printable(summary.source) + ", " + std::to_string(summary.known.size()) +
-           " were there already, " + std::to_string(summary.refused.size()) + " refused, in " +
+  PrintOut("imported " + std::to_string(summary.imported.size()) +
+           (summary.imported.size() == 1 ? " task as " : " tasks as ") + Printable(summary.source) +
+           ", " + std::to_string(summary.known.size()) + " were there already, " +
+           std::to_string(summary.refused.size()) + " refused, in " +
            DurationText(summary.wall_ms) + "\n");
 }
 

@@ -78,7 +78,7 @@ void AddList(Command root) {
   list.Flag("--rejected", options.rejected,
             "Only the rejected ones, with why; on a server with the token that shows solutions")
       .Text("--where", options.where, "EXPR",
-            "SQLite expression over id, category, language, source, commit_sha, kept, reason, "
+            "SQLite expression over id, category, language, source, commit, kept, reason, "
             "prompt, licence, fail_to_pass, error_to_pass, pass_to_pass, mutation_score, "
             "created_ms, run (when it began, from 1) and position (in that run)")
       .Flag("--json", options.json, "Print an array of objects; nothing is paged");

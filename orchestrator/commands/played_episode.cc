@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/episode.h"
 #include "proto/base/clock.h"
 #include "proto/base/json.h"
@@ -21,7 +22,7 @@ class EpisodeHere : public PlayedEpisode {
     auto here = std::make_unique<EpisodeHere>();
     here->folder_ = store;
     TASKMINT_ASSIGN_OR_RETURN(here->store_, OpenStore(store, here->clock_));
-    TASKMINT_ASSIGN_OR_RETURN(here->sandboxes_, sandbox::MakeBubblewrapHost());
+    TASKMINT_ASSIGN_OR_RETURN(here->sandboxes_, MakeSandboxHost());
     TASKMINT_ASSIGN_OR_RETURN(auto task, LoadTask(*here->store_, *here->sandboxes_, id, stop));
     TASKMINT_ASSIGN_OR_RETURN(auto world, OpenWorld(*here->sandboxes_, *task, stop));
     here->task_ = PublicPart(task->kept.task());
@@ -53,8 +54,8 @@ class EpisodeHere : public PlayedEpisode {
     if (kept.ok()) {
       played.trajectory_id = *kept;
       const std::string id = kept->substr(0, 12);
-      played.note =
-          "trajectory " + id + " is kept in " + folder_ + ": taskmint trajectory show " + id;
+      played.note = "trajectory " + id + " is kept in " + folder_ + ": taskmint trajectory show " +
+                    id + StoreArgument(folder_);
     } else {
       played.note = "the trajectory is not kept: " + kept.status().message();
     }

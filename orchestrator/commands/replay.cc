@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/commands/server_options.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/regrade.h"
@@ -105,7 +106,7 @@ Result<std::unique_ptr<Replays>> OpenReplays(const ReplayOptions& options) {
   const SystemClock clock;
   TASKMINT_ASSIGN_OR_RETURN(
       auto store, datasets::Store::Open(options.store, datasets::OpenMode::kReadOnly, clock));
-  TASKMINT_ASSIGN_OR_RETURN(auto sandboxes, sandbox::MakeBubblewrapHost());
+  TASKMINT_ASSIGN_OR_RETURN(auto sandboxes, MakeSandboxHost());
   return std::unique_ptr<Replays>(
       std::make_unique<ReplaysHere>(std::move(store), std::move(sandboxes)));
 }
@@ -140,6 +141,7 @@ int RunReplay(const ReplayOptions& options) {
     if (!report.ok()) {
       Complain(id.substr(0, 12) + ": " + report.status().message());
       ++not_run;
+      if (report.status().code() == Code::kPermissionDenied) break;  // as for all the others
       continue;
     }
     ++done;

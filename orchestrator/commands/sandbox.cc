@@ -14,13 +14,14 @@
 #include <nlohmann/json.hpp>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
+#include "orchestrator/commands/sandbox_network.h"
 #include "orchestrator/host_tree.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/clock.h"
 #include "proto/base/json.h"
 #include "proto/base/utf8.h"
-#include "sandbox/proxy.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -34,6 +35,8 @@ struct RunOptions {
   std::vector<std::string> puts;
   std::vector<std::string> variables;
   std::vector<std::string> hosts;
+  std::string network;
+  std::string base;
   std::string folder = "/work";
   int64_t wall_seconds = 600;
   int64_t cpu_seconds = 0;
@@ -96,7 +99,8 @@ Status PutInto(sandbox::Sandbox& sandbox, const PutPlan& plan, std::stop_token s
       char octal[8];
       std::snprintf(octal, sizeof octal, "%o", static_cast<unsigned>(mode));
       sandbox::Command command;
-      command.argv = {"/usr/bin/chmod", octal, "--"};
+      command.argv = {"chmod", octal, "--"};
+      command.variables = {{"PATH", "/usr/bin:/bin"}};  // where a base may have it, too
       command.folder = plan.folder;
       for (size_t at = begin; at < std::min(begin + kPathsAtOnce, paths.size()); ++at) {
         command.argv.push_back("./" + paths[at]);
@@ -110,18 +114,9 @@ Status PutInto(sandbox::Sandbox& sandbox, const PutPlan& plan, std::stop_token s
   return OkStatus();
 }
 
-// HOST or HOST:PORT.
-Result<sandbox::AllowedHost> HostOf(const std::string& text) {
-  const Result<sandbox::AllowedHost> host = sandbox::HostOfUrl("https://" + text + "/");
-  if (!host.ok() || text.find('/') != std::string::npos) {
-    return BadArgument("--allow wants HOST or HOST:PORT, and got " + text);
-  }
-  return host;
-}
-
 // An open sandbox and what it needs outside.
 struct Opened {
-  std::unique_ptr<sandbox::Proxy> proxy;
+  SandboxNetwork network;
   std::unique_ptr<sandbox::Sandbox> sandbox;
 };
 
@@ -133,6 +128,11 @@ Result<Opened> Open(const RunOptions& options, std::stop_token stop) {
   }
   Opened opened;
   sandbox::SandboxSpec spec;
+  if (!options.base.empty()) {
+    std::error_code error;
+    spec.base_path = std::filesystem::absolute(options.base, error).string();
+    spec.masked_paths.clear();  // they are for what the host's package list does not tell
+  }
   spec.limits.memory_bytes_max = options.memory_mib * kMebibyte;
   spec.limits.disk_bytes_max = options.disk_mib * kMebibyte;
   spec.limits.file_bytes_max = options.disk_mib * kMebibyte;
@@ -152,17 +152,9 @@ Result<Opened> Open(const RunOptions& options, std::stop_token stop) {
       folders.push_back(top);
     }
   }
-  if (!options.hosts.empty()) {
-    std::vector<sandbox::AllowedHost> hosts;
-    for (const std::string& text : options.hosts) {
-      TASKMINT_ASSIGN_OR_RETURN(sandbox::AllowedHost host, HostOf(text));
-      hosts.push_back(std::move(host));
-    }
-    TASKMINT_ASSIGN_OR_RETURN(opened.proxy, sandbox::Proxy::Start(std::move(hosts)));
-    spec.network.mode = sandbox::Network::Mode::kProxy;
-    spec.network.proxy_socket_path = opened.proxy->socket_path();
-  }
-  TASKMINT_ASSIGN_OR_RETURN(const auto host, sandbox::MakeBubblewrapHost());
+  TASKMINT_ASSIGN_OR_RETURN(opened.network, OpenSandboxNetwork(options.network, options.hosts));
+  spec.network = opened.network.network;
+  TASKMINT_ASSIGN_OR_RETURN(const auto host, MakeSandboxHost());
   auto sandbox = host->Open(spec, stop);
   if (!sandbox.ok() && sandbox.status().code() == Code::kInvalidArgument) {
     return BadArgument(sandbox.status().message());
@@ -203,6 +195,17 @@ bool PassOn(int fd, std::string_view bytes, const std::stop_token& stop) {
   return true;
 }
 
+// What the command ran on, where it was named.
+Result<nlohmann::json> BaseJson(const std::string& base) {
+  std::error_code error;
+  TASKMINT_ASSIGN_OR_RETURN(
+      const sandbox::BaseLayer layer,
+      sandbox::ReadBaseLayer(std::filesystem::absolute(base, error).string()));
+  return nlohmann::json{{"name", layer.name},
+                        {"digest", layer.package_list_digest},
+                        {"digest_of", layer.is_of_files ? "files" : "package list"}};
+}
+
 nlohmann::json ResultJson(const sandbox::CommandResult& result) {
   const bool exited = result.ending == sandbox::Ending::kExited;
   return {{"cause", sandbox::CauseOf(result)},
@@ -233,6 +236,9 @@ int ComplainOfSandbox(const Status& status) {
 // Runs the command in an open sandbox.
 int RunOpened(const RunOptions& options, sandbox::Sandbox& sandbox, sandbox::Command command,
               const Interrupt& interrupt) {
+  Result<nlohmann::json> base = nlohmann::json();
+  if (options.json && !options.base.empty()) base = BaseJson(options.base);
+  if (!base.ok()) return ComplainOfSandbox(base.status());
   std::stop_source nobody_reads;
   const std::stop_callback interrupted(interrupt.token(), [&] { nobody_reads.request_stop(); });
   const auto pass_to = [&](int fd) {
@@ -255,7 +261,9 @@ int RunOpened(const RunOptions& options, sandbox::Sandbox& sandbox, sandbox::Com
     return kExitNoSandbox;
   }
   if (options.json) {
-    PrintOut(DumpJson(ResultJson(*result), true) + "\n");
+    nlohmann::json told = ResultJson(*result);
+    if (!base->is_null()) told["base"] = *base;
+    PrintOut(DumpJson(told, true) + "\n");
   } else if (const auto cause = sandbox::CauseOf(*result);
              cause != "exited" && cause != "signalled" && cause != "cancelled") {
     Complain("ended by its limit: " + std::string(cause));
@@ -308,6 +316,10 @@ int RunShell(RunOptions options) {
 
 void AddPlaceOptions(Command& command, RunOptions& options) {
   command
+      .Text(
+          "--base", options.base, "DIR",
+          "A root tree to run in, read-only, instead of this machine's /usr: made by mmdebstrap or "
+          "debootstrap, or unpacked from an OCI image (umoci unpack)")
       .Texts("--put", options.puts, "HOST:INSIDE",
              "A file or folder of this machine, copied to a path inside with its mode; below /work "
              "where it is relative. Folders without files are left out. May be repeated")
@@ -316,6 +328,10 @@ void AddPlaceOptions(Command& command, RunOptions& options) {
       .Texts("--allow", options.hosts, "HOST[:PORT]",
              "A host that may be reached over HTTP(S); without one there is no network. May be "
              "repeated")
+      .Text("--network", options.network, "MODE",
+            "none, allow-list (the hosts of --allow), record:FOLDER (packages from the indexes of "
+            "pip's, uv's and npm's settings, kept in the folder) or replay:FOLDER (those packages, "
+            "without any network)")
       .Number("--wall-seconds", options.wall_seconds, 1, 1'000'000,
               "Wall-clock time (default: 600; of a shell a day)")
       .Number("--cpu-seconds", options.cpu_seconds, 0, 1'000'000,
@@ -344,11 +360,19 @@ void AddSandbox(Command root) {
   exec.Rest("argv", exec_options.argv, "ARGV", "Behind --: the program and its arguments")
       .Require("argv")
       .Flag("--json", exec_options.json,
-            "Print one object instead: cause, exit_code, signal, usage, output, error_output");
+            "Print one object instead: cause, exit_code, signal, usage, output, error_output, and "
+            "with --base its name and digest");
   AddPlaceOptions(exec, exec_options);
   exec.Example("taskmint sandbox exec -- python3 -c 'print(6 * 7)'")
       .Example("taskmint sandbox exec --put .:/work --memory-mib 512 -- make test")
+      .Example(
+          "taskmint sandbox exec --network record:packages --put $(command -v uv):/tmp/uv -- "
+          "/tmp/uv pip install --target site attrs")
       .Example("taskmint sandbox exec --json --cpu-seconds 5 -- sh -c 'while :; do :; done'")
+      .Example(
+          "mmdebstrap --variant=minbase trixie trixie && taskmint sandbox exec --base trixie -- "
+          "cat "
+          "/etc/debian_version")
       .Action([] { return RunExec(exec_options); });
 
   static RunOptions shell_options;
@@ -358,6 +382,9 @@ void AddSandbox(Command root) {
   AddPlaceOptions(shell, shell_options);
   shell.Example("taskmint sandbox shell --put .:/work")
       .Example("taskmint sandbox shell -- python3")
+      .Example(
+          "umoci unpack --rootless --image alpine:3.20 bundle && taskmint sandbox shell --base "
+          "bundle/rootfs -- sh")
       .Action([] { return RunShell(shell_options); });
   AddSandboxAttack(sandbox);
   sandbox.Example("taskmint sandbox exec -- python3 -c 'print(6 * 7)'")

@@ -7,11 +7,13 @@
 #include <thread>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/json.h"
 #include "proto/base/utf8.h"
 #include "sandbox/attack_suite.h"
+#include "sandbox/host_traces.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -153,6 +155,14 @@ Result<std::vector<Attack>> Chosen(const AttackOptions& options) {
           Code::kInvalidArgument, Boundary::kConfig,
           "no attack is called " + name + "; `taskmint sandbox attack --list` names them");
     }
+    if (std::none_of(attacks.begin(), attacks.end(), [&](const Attack& attack) {
+          return attack.name == name &&
+                 (options.attack_class.empty() || attack.attack_class == options.attack_class);
+        })) {
+      return Status(
+          Code::kInvalidArgument, Boundary::kConfig,
+          name + " is not of the class " + options.attack_class + ": name attacks, or a class");
+    }
   }
   std::erase_if(attacks, [&](const Attack& attack) {
     const auto& names = options.names;
@@ -172,26 +182,36 @@ int ListAttacks(const std::vector<Attack>& attacks) {
   return kExitDone;
 }
 
+// `noticed` is what the one beside them did.
+Status RunBesideABystander(sandbox::SandboxHost& sandboxes, int64_t jobs,
+                           const std::stop_token& stop, Suite& suite, std::string* noticed) {
+  TASKMINT_ASSIGN_OR_RETURN(auto beside, sandboxes.Open({}, stop));
+  Bystander bystander(std::move(beside));
+  Status ran = suite.Run(jobs, stop);
+  *noticed = bystander.Noticed();
+  return ran;
+}
+
 int RunAttacks(const AttackOptions& options) {
   const Interrupt interrupt("stopping");
   const auto attacks = Chosen(options);
   if (!attacks.ok()) return ComplainOf(attacks.status());
-  const auto sandboxes = sandbox::MakeBubblewrapHost();
+  const auto sandboxes = MakeSandboxHost();
   if (!sandboxes.ok()) {
     ComplainOf(sandboxes.status());
     return kExitNoSandbox;
   }
-  auto beside = (*sandboxes)->Open({}, interrupt.token());
-  if (!beside.ok()) {
-    ComplainOf(beside.status());
+  // What stays of a first sandbox, such as the thread that starts them, is no trace of an attack.
+  if (const auto first = (*sandboxes)->Open({}, interrupt.token()); !first.ok()) {
+    ComplainOf(first.status());
     return kExitNoSandbox;
   }
-  Bystander bystander(std::move(*beside));
+  const sandbox::HostTraces before = sandbox::HostTraces::Look();
   const int64_t jobs =
       options.jobs > 0 ? options.jobs : std::max<int64_t>(1, std::thread::hardware_concurrency());
   Suite suite(**sandboxes, *attacks, !options.json);
-  const Status ran = suite.Run(jobs, interrupt.token());
-  const std::string noticed = bystander.Noticed();
+  std::string noticed;
+  const Status ran = RunBesideABystander(**sandboxes, jobs, interrupt.token(), suite, &noticed);
   if (interrupt.interrupted()) return kExitInterrupted;
   if (options.json) PrintOut(DumpJson(suite.Json(), true) + "\n");
   if (!ran.ok()) {
@@ -203,7 +223,9 @@ int RunAttacks(const AttackOptions& options) {
              " contained\n");
   }
   if (!noticed.empty()) Complain("a sandbox beside them noticed: " + noticed);
-  return suite.all_contained() && noticed.empty() ? kExitDone : kExitFailed;
+  const std::vector<std::string> changes = sandbox::HostTraces::Look().ChangesSince(before);
+  for (const std::string& change : changes) Complain("this machine is not as it was: " + change);
+  return suite.all_contained() && noticed.empty() && changes.empty() ? kExitDone : kExitFailed;
 }
 
 }  // namespace
@@ -214,7 +236,11 @@ void AddSandboxAttack(Command sandbox) {
   Command attack = sandbox.Add(
       "attack",
       "Run programs that try to break out, to fill the machine and to forge verdicts, each in a "
-      "fresh sandbox, beside one that must not notice. Exits with 1 when one is not contained");
+      "fresh sandbox, beside one that must not notice, and see that nothing is left of them on "
+      "this "
+      "machine: process, control group, mount, file, descriptor, IPC object, setting or clock. "
+      "Exits "
+      "with 1 when one is not contained");
   attack.Texts("name", options.names, "NAME", "Only these")
       .Choice("--class", options.attack_class, {"resources", "lifetime", "escape", "integrity"},
               "Only those of this class")

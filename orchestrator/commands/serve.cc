@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/serving/server.h"
 #include "orchestrator/terminal.h"
 #include "proto/base/json.h"
+#include "proto/base/utf8.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -71,9 +74,15 @@ int RunServe(const ServeOptions& options) {
   auto settings = ServerSettingsOf(options);
   if (!settings.ok()) return ComplainOf(settings.status());
   static const SystemClock clock;
+  std::error_code error;
+  const bool is_new = !std::filesystem::exists(options.store, error);
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kCreate, clock);
   if (!store.ok()) return ComplainOf(store.status());
-  auto sandboxes = sandbox::MakeBubblewrapHost();
+  if (is_new) {
+    Complain("there was no store at " + Printable(options.store) +
+             ": an empty one was made, which jobs may fill");
+  }
+  auto sandboxes = MakeSandboxHost();
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
   const Interrupt interrupt("ending: calls have 3 s; once more ends at once");
   auto server = Server::Start(**store, **sandboxes, clock, *std::move(settings));

@@ -89,7 +89,7 @@ std::string StateName(v1::Candidate::State state) {
     case v1::Candidate::STATE_SURPLUS:
       return "surplus";
     default:
-      return "pending";
+      return "not tried";
   }
 }
 
@@ -218,6 +218,9 @@ void PrintEvidence(const Shown& shown) {
   for (const v1::Evidence& row : shown.candidate.evidence()) {
     table.Add({row.gate(), OutcomeName(row.outcome()), row.detail()});
     if (row.values_size() > 0) table.Add({"", "", ValuesText(row)}, Tint::kDim);
+    for (const std::string& wall : row.missing_walls()) {
+      table.Add({"", "", "in sandboxes that had no " + wall}, Tint::kDim);
+    }
   }
   table.Print();
 }

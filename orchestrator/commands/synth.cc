@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -6,6 +7,7 @@
 #include "datasets/repository_list.h"
 #include "environments/repository/source_import.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/commands/server_options.h"
 #include "orchestrator/commands/synth_remote.h"
 #include "orchestrator/dates.h"
@@ -197,7 +199,7 @@ void MintOne(datasets::Store& store, sandbox::SandboxHost& sandboxes, const Mint
     total.failed = true;
   } else if (summary->tasks.empty() && summary->end.ok()) {
     Complain(ShownSource(source) + ": nothing kept (" + RejectedText(*summary) +
-             "); `taskmint list --rejected --store " + options.store + "` says why");
+             "); `taskmint list --rejected" + StoreArgument(options.store) + "` says why");
   }
 }
 
@@ -223,7 +225,7 @@ int RunSynth(const SynthOptions& options) {
   static const SystemClock clock;
   auto store = datasets::Store::Open(options.store, datasets::OpenMode::kCreate, clock);
   if (!store.ok()) return ComplainOf(store.status());
-  auto sandboxes = sandbox::MakeBubblewrapHost();
+  auto sandboxes = MakeSandboxHost();
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
 
   const Interrupt interrupt("stopping; once more ends at once");
@@ -285,6 +287,15 @@ void AddSynth(Command root) {
 
 void AddStoreOption(Command& command, std::string& folder) {
   command.Text("--store", folder, "DIR", "The store's folder");
+}
+
+std::string StoreArgument(const std::string& folder) {
+  if (folder == SynthOptions().store) return "";
+  const bool plain = std::all_of(folder.begin(), folder.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 ||
+           std::string_view("/._-+").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  return " --store " + (plain ? folder : "'" + folder + "'");
 }
 
 }  // namespace taskmint::orchestrator

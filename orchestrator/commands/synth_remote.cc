@@ -7,6 +7,7 @@
 #include "environments/repository/git_clone.h"
 #include "environments/repository/source_import.h"
 #include "orchestrator/command_line.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/host_file.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/terminal.h"
@@ -70,14 +71,18 @@ Result<Parcel> Pack(const MintRequest& request, const std::string& source, std::
     TASKMINT_ASSIGN_OR_RETURN(parcel.bundle, ReadHostFile(source));
     return parcel;
   }
-  TASKMINT_ASSIGN_OR_RETURN(const auto sandboxes, sandbox::MakeBubblewrapHost());
+  TASKMINT_ASSIGN_OR_RETURN(const auto sandboxes, MakeSandboxHost());
   TASKMINT_ASSIGN_OR_RETURN(
       parcel.bundle,
       environments::BundleRepository(*sandboxes, source, sent.name(), kSentBundleBytesMax, stop));
   return parcel;
 }
 
-void TellEvent(const v1::JobEvent& event) {
+void TellEvent(const v1::JobEvent& event, bool& told_running) {
+  if (event.status().state() == v1::JobStatus::STATE_RUNNING && !told_running) {
+    told_running = true;
+    Complain("job " + event.status().id() + " runs");
+  }
   if (!event.notice().empty()) Complain(event.notice());
   if (!event.has_decision()) return;
   const v1::JobEvent::Decision& decision = event.decision();
@@ -104,13 +109,20 @@ nlohmann::json StatusJson(const v1::JobStatus& status) {
           {"error", done ? nlohmann::json() : nlohmann::json(status.error())}};
 }
 
+std::string NotTried(const v1::JobStatus& status) {
+  const int64_t left = status.candidates() - status.decided();
+  return left > 0 ? ", " + std::to_string(left) + " not tried" : "";
+}
+
 // One job from beginning to end.
 Result<v1::JobStatus> RunRemoteJob(RemoteServer& server, const Parcel& parcel,
                                    const Interrupt& interrupt) {
   TASKMINT_ASSIGN_OR_RETURN(const v1::JobStatus accepted,
                             server.Submit(parcel.request, parcel.bundle));
-  Complain("job " + accepted.id() + " waits for its turn");
-  Result<v1::JobStatus> end = server.Watch(accepted.id(), TellEvent, interrupt.token());
+  Complain("job " + accepted.id() + " is accepted; an interrupt cancels it");
+  bool told_running = false;
+  const auto tell = [&](const v1::JobEvent& event) { TellEvent(event, told_running); };
+  Result<v1::JobStatus> end = server.Watch(accepted.id(), tell, interrupt.token());
   if (!interrupt.interrupted()) return end;
   return server.Cancel(accepted.id());
 }
@@ -121,7 +133,7 @@ int SynthRemotely(const RemotePlace& place, const MintRequest& request,
                   const std::vector<std::string>& sources, bool json) {
   const auto server = RemoteServer::Connect(place);
   if (!server.ok()) return ComplainOf(server.status());
-  const Interrupt interrupt("cancelling the job");
+  const Interrupt interrupt("cancelling the server's job");
   nlohmann::json statuses = nlohmann::json::array();
   int64_t kept = 0;
   bool failed = false;
@@ -139,13 +151,16 @@ int SynthRemotely(const RemotePlace& place, const MintRequest& request,
     statuses.push_back(StatusJson(*status));
     if (!json) {
       PrintOut(Printable(status->source()) + ": kept " + std::to_string(status->tasks_size()) +
-               " of " + std::to_string(status->candidates()) + " candidates" +
+               " of " + std::to_string(status->candidates()) + " candidates" + NotTried(*status) +
                (status->error().empty() ? "" : ": " + Printable(status->error())) + "\n");
     }
     if (interrupt.interrupted()) break;
   }
   if (json) PrintOut(DumpJson({{"sources", statuses}, {"kept", kept}}, true) + "\n");
-  if (interrupt.interrupted()) return kExitInterrupted;
+  if (interrupt.interrupted()) {
+    Complain("interrupted, and the job cancelled; the same command goes on where it stopped");
+    return kExitInterrupted;
+  }
   if (failed) return kExitFailed;
   return kept > 0 ? kExitDone : kExitNothingKept;
 }

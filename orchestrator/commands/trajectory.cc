@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/regrade.h"
 #include "orchestrator/terminal.h"
@@ -101,7 +102,7 @@ int RunTrajectoryShow(const TrajectoryOptions& options) {
 Result<TrajectoryReplayReport> LoadAndReplay(datasets::Store& store, const Clock& clock,
                                              const v1::Trajectory& trajectory,
                                              std::stop_token stop) {
-  TASKMINT_ASSIGN_OR_RETURN(auto sandboxes, sandbox::MakeBubblewrapHost());
+  TASKMINT_ASSIGN_OR_RETURN(auto sandboxes, MakeSandboxHost());
   TASKMINT_ASSIGN_OR_RETURN(auto task, LoadTask(store, *sandboxes, trajectory.task_id(), stop));
   return ReplayTrajectory(std::move(task), *sandboxes, trajectory, clock, stop);
 }

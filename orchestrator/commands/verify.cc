@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/commands/server_options.h"
 #include "orchestrator/host_file.h"
 #include "orchestrator/interrupt.h"
@@ -67,7 +68,7 @@ int RunVerify(const VerifyOptions& options) {
   if (!store.ok()) return ComplainOf(store.status());
   const auto kept = FindKept(**store, options.id);
   if (!kept.ok()) return ComplainOf(kept.status());
-  auto sandboxes = sandbox::MakeBubblewrapHost();
+  auto sandboxes = MakeSandboxHost();
   if (!sandboxes.ok()) return ComplainOf(sandboxes.status());
   const Interrupt interrupt("stopping");
   const auto graded = GradeSolution(**store, **sandboxes, *kept, *solution, interrupt.token());

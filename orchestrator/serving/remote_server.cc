@@ -8,6 +8,7 @@
 #include "orchestrator/serving/audit_record.h"
 #include "orchestrator/serving/listen_address.h"
 #include "orchestrator/serving/received_files.h"
+#include "proto/base/utf8.h"
 #include "proto/services.grpc.pb.h"
 
 namespace taskmint::orchestrator {
@@ -15,6 +16,19 @@ namespace {
 
 constexpr int kRemoteMessageBytesMax = 64 << 20;
 constexpr size_t kBundleChunkBytes = 1 << 20;
+
+// What the user may have meant, behind gRPC's own words.
+std::string WhyUnreachable(const std::string& message) {
+  const auto says = [&](const char* what) { return message.find(what) != std::string::npos; };
+  if (says("Socket closed") || says("connection reset")) {
+    return " (does it want TLS? add --server-ca FILE)";
+  }
+  if (says("SSL") || says("handshake") || says("certificate") || says("Handshake")) {
+    return " (is its certificate one of --server-ca's, and does the server want --server-cert?)";
+  }
+  if (says("C-ares") || says("DNS") || says("resol")) return " (there is no such host)";
+  return "";
+}
 
 Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& context,
                 const std::string& address) {
@@ -26,14 +40,23 @@ Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& context,
     const std::string name(boundary->second.data(), boundary->second.size());
     return {code, BoundaryFromName(name), status.error_message()};
   }
-  const std::string lost = code == Code::kUnavailable ? "cannot reach " + address + ": " : "";
-  return {code, Boundary::kConfig, lost + status.error_message()};
+  if (code != Code::kUnavailable) return {code, Boundary::kConfig, status.error_message()};
+  return {code, Boundary::kConfig,
+          "cannot reach " + address + ": " + status.error_message() +
+              WhyUnreachable(status.error_message())};
 }
 
 Status CheckPlace(const RemotePlace& place) {
   const auto wrong = [](const std::string& what) {
     return Status(Code::kInvalidArgument, Boundary::kConfig, what);
   };
+  const size_t colon = place.address.rfind(':');
+  const bool is_path = place.address.starts_with("unix:");
+  if (!is_path && (colon == std::string::npos || colon + 1 == place.address.size() ||
+                   place.address.find_first_not_of("0123456789", colon + 1) != std::string::npos)) {
+    return wrong("--server wants HOST:PORT or unix:PATH, and got '" + Printable(place.address) +
+                 "'");
+  }
   if (place.certificate_file.empty() != place.key_file.empty()) {
     return wrong("--server-cert and --server-key go together");
   }

@@ -10,12 +10,20 @@
 
 namespace taskmint {
 
-struct DigestBuilder::State {
+namespace {
+
+// SHA-256 under way.
+struct Context {
+  Context() { TASKMINT_CHECK(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1); }
+  ~Context() { EVP_MD_CTX_free(context); }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  void Update(const void* bytes, size_t size) {
+    TASKMINT_CHECK(EVP_DigestUpdate(context, bytes, size) == 1);
+  }
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  ~State() { EVP_MD_CTX_free(context); }
 };
 
-namespace {
 std::string Finish(EVP_MD_CTX* context) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
   unsigned int length = 0;
@@ -29,11 +37,13 @@ std::string Finish(EVP_MD_CTX* context) {
   }
   return hex;
 }
+
 }  // namespace
 
-DigestBuilder::DigestBuilder() : state_(std::make_unique<State>()) {
-  TASKMINT_CHECK(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
-}
+struct DigestBuilder::State : Context {};
+struct StreamDigest::State : Context {};
+
+DigestBuilder::DigestBuilder() : state_(std::make_unique<State>()) {}
 DigestBuilder::~DigestBuilder() = default;
 
 DigestBuilder& DigestBuilder::Add(std::string_view field) {
@@ -42,20 +52,27 @@ DigestBuilder& DigestBuilder::Add(std::string_view field) {
   for (size_t i = 0; i < prefix.size(); ++i) {
     prefix[i] = static_cast<unsigned char>(length >> (8 * i));
   }
-  TASKMINT_CHECK(EVP_DigestUpdate(state_->context, prefix.data(), prefix.size()) == 1);
-  TASKMINT_CHECK(EVP_DigestUpdate(state_->context, field.data(), field.size()) == 1);
+  state_->Update(prefix.data(), prefix.size());
+  state_->Update(field.data(), field.size());
   return *this;
 }
 
 std::string DigestBuilder::Hex() { return Finish(state_->context); }
 
+StreamDigest::StreamDigest() : state_(std::make_unique<State>()) {}
+StreamDigest::~StreamDigest() = default;
+
+StreamDigest& StreamDigest::Add(std::string_view piece) {
+  state_->Update(piece.data(), piece.size());
+  return *this;
+}
+
+std::string StreamDigest::Hex() { return Finish(state_->context); }
+
 std::string Sha256Hex(std::string_view bytes) {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  TASKMINT_CHECK(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1);
-  TASKMINT_CHECK(EVP_DigestUpdate(context, bytes.data(), bytes.size()) == 1);
-  std::string hex = Finish(context);
-  EVP_MD_CTX_free(context);
-  return hex;
+  Context context;
+  context.Update(bytes.data(), bytes.size());
+  return Finish(context.context);
 }
 
 bool IsDigest(std::string_view text) {

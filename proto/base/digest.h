@@ -29,6 +29,23 @@ class DigestBuilder {
   std::unique_ptr<State> state_;
 };
 
+// Sha256Hex of bytes that come in pieces. Not thread-safe.
+class StreamDigest {
+ public:
+  StreamDigest();
+  ~StreamDigest();
+  StreamDigest(const StreamDigest&) = delete;
+  StreamDigest& operator=(const StreamDigest&) = delete;
+
+  StreamDigest& Add(std::string_view piece);
+  // 64 lower-case hex digits. Call once.
+  std::string Hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // True for exactly 64 lower-case hex digits: the form of every digest and id in the store.
 bool IsDigest(std::string_view text);
 

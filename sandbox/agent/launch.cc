@@ -1,44 +1,60 @@
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <iterator>
+#include <optional>
+#include <utility>
 
 #include "sandbox/agent/modes.h"
+#include "sandbox/agent/stages.h"
 #include "sandbox/fd.h"
 
 namespace taskmint::sandbox {
 namespace {
 
-struct Stage {
-  std::string path;  // or, of a file system in memory, its options
-  bool own = false;  // becomes the user's
-  bool memory = false;
-};
-
-struct StagePlan {
+struct LaunchPlan {
   pid_t parent = 0;
   uid_t uid = 0;
   std::vector<std::string> cgroups;
+  std::optional<int64_t> clocks_s;
   std::vector<Stage> stages;
   std::vector<char*> command;
 };
 
-int Fail(const char* what, const std::string& subject) {
-  std::fprintf(stderr, "%s %s: %s\n", what, subject.c_str(), std::strerror(errno));
-  return 1;
+// `next` gathers what belongs to the stage that comes.
+bool ParseStage(const std::string& name, const std::string& value, Stage* next, LaunchPlan* plan) {
+  using Kind = Stage::Kind;
+  if (name == "--base")
+    next->base = value;
+  else if (name == "--layer-folder" || name == "--layer-image")
+    next->layers.push_back({value, name == "--layer-image"});
+  else {
+    const std::pair<const char*, Kind> kinds[] = {{"--stage", Kind::kPath},
+                                                  {"--stage-own", Kind::kOwn},
+                                                  {"--stage-below", Kind::kBelow},
+                                                  {"--stage-tmpfs", Kind::kMemory},
+                                                  {"--stage-layers", Kind::kLayers}};
+    const auto* kind = std::find_if(std::begin(kinds), std::end(kinds),
+                                    [&](const auto& one) { return name == one.first; });
+    if (kind == std::end(kinds)) return false;
+    next->kind = kind->second;
+    next->text = value;
+    plan->stages.push_back(*next);
+    next->layers.clear();
+  }
+  return true;
 }
 
-bool Parse(const std::vector<std::string>& arguments, StagePlan* plan) {
+bool Parse(const std::vector<std::string>& arguments, LaunchPlan* plan) {
+  Stage next;
   for (size_t i = 0; i + 1 < arguments.size(); i += 2) {
     const std::string& name = arguments[i];
     const std::string& value = arguments[i + 1];
@@ -55,89 +71,35 @@ bool Parse(const std::vector<std::string>& arguments, StagePlan* plan) {
       plan->uid = static_cast<uid_t>(std::strtoul(value.c_str(), nullptr, 10));
     else if (name == "--join")
       plan->cgroups.push_back(value);
-    else if (name == "--stage")
-      plan->stages.push_back({value, false});
-    else if (name == "--stage-own")
-      plan->stages.push_back({value, true});
-    else if (name == "--stage-tmpfs")
-      plan->stages.push_back({value, true, true});
-    else
+    else if (name == "--clocks")
+      plan->clocks_s = std::atoll(value.c_str());
+    else if (!ParseStage(name, value, &next, plan))
       return false;
   }
   return false;
 }
 
-bool WriteText(const char* path, const std::string& text) {
-  const UniqueFd file(open(path, O_WRONLY | O_CLOEXEC));
-  return file.valid() &&
-         write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+// "monotonic SECONDS NANOSECONDS" for what is to be added to a clock, see time_namespaces(7).
+std::string OffsetTo(int64_t wanted_s, clockid_t clock, const char* name) {
+  timespec now;
+  clock_gettime(clock, &now);
+  int64_t seconds = wanted_s - now.tv_sec;
+  int64_t nanoseconds = -now.tv_nsec;
+  if (nanoseconds < 0) {
+    nanoseconds += 1'000'000'000;
+    --seconds;
+  }
+  return std::string(name) + " " + std::to_string(seconds) + " " + std::to_string(nanoseconds) +
+         "\n";
 }
 
-// A user who is not root may mount in a user namespace alone; there it stays the same user.
-int EnterNamespaces(const StagePlan& plan) {
-  const uid_t uid = getuid();
-  const gid_t gid = getgid();
-  const int flags = plan.uid == 0 && uid != 0 ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS;
-  if (unshare(flags) != 0) return Fail("unshare", "mount namespace");
-  if ((flags & CLONE_NEWUSER) == 0) return 0;
-  const auto map = [](uint32_t id) { return std::to_string(id) + " " + std::to_string(id) + " 1"; };
-  if (!WriteText("/proc/self/setgroups", "deny") || !WriteText("/proc/self/uid_map", map(uid)) ||
-      !WriteText("/proc/self/gid_map", map(gid))) {
-    return Fail("map", "user namespace");
-  }
-  return 0;
-}
-
-int MountMemory(const Stage& stage, const std::string& target, const StagePlan& plan) {
-  std::string options = stage.path;
-  if (plan.uid != 0) {
-    const std::string id = std::to_string(plan.uid);
-    options.append(",uid=").append(id).append(",gid=").append(id);
-  }
-  if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", target);
-  if (mount("tmpfs", target.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
-    return Fail("mount", options);
-  }
-  return 0;
-}
-
-// Host folders may lie where the slot's user cannot go (below /root): bound here, while we still
-// may, to a folder that it can reach. The mounts are in a namespace of our own and die with it.
-int StageMounts(const StagePlan& plan) {
-  if (plan.stages.empty()) return 0;
-  if (const int failed = EnterNamespaces(plan); failed != 0) return failed;
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Fail("private", "/");
-  std::vector<UniqueFd> sources;
-  for (const Stage& stage : plan.stages) {
-    sources.emplace_back(stage.memory ? -1 : open(stage.path.c_str(), O_PATH | O_CLOEXEC));
-    if (!stage.memory && !sources.back().valid()) return Fail("open", stage.path);
-  }
-  if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") != 0) {
-    return Fail("mount", "/tmp");
-  }
-  for (size_t i = 0; i < sources.size(); ++i) {
-    const std::string source = "/proc/self/fd/" + std::to_string(sources[i].get());
-    const std::string target = "/tmp/" + std::to_string(i);
-    if (plan.stages[i].memory) {
-      if (const int failed = MountMemory(plan.stages[i], target, plan); failed != 0) return failed;
-      continue;
-    }
-    struct stat info;
-    if (fstat(sources[i].get(), &info) != 0) return Fail("stat", plan.stages[i].path);
-    if (S_ISDIR(info.st_mode)) {
-      if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", target);
-      if (plan.stages[i].own && plan.uid != 0 && chown(source.c_str(), plan.uid, plan.uid) != 0) {
-        return Fail("chown", plan.stages[i].path);
-      }
-    } else {
-      const UniqueFd file(open(target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
-      if (!file.valid()) return Fail("create", target);
-    }
-    if (mount(source.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) {
-      return Fail("bind", plan.stages[i].path);
-    }
-  }
-  return 0;
+// For what is started from here on. What waits for a time of the clock outside is of no use there:
+// nothing of ours does.
+void SetClocks(int64_t seconds) {
+  constexpr int kNewTime = 0x80;  // CLONE_NEWTIME
+  if (unshare(kNewTime) != 0) return;
+  WriteText("/proc/self/timens_offsets", OffsetTo(seconds, CLOCK_MONOTONIC, "monotonic") +
+                                             OffsetTo(seconds, CLOCK_BOOTTIME, "boottime"));
 }
 
 void ResetSignals() {
@@ -150,7 +112,7 @@ void ResetSignals() {
 }  // namespace
 
 int Launch(const std::vector<std::string>& arguments) {
-  StagePlan plan;
+  LaunchPlan plan;
   if (!Parse(arguments, &plan)) {
     std::fprintf(stderr, "bad arguments\n");
     return 2;
@@ -163,16 +125,11 @@ int Launch(const std::vector<std::string>& arguments) {
     const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file.valid() || write(file.get(), "0", 1) != 1) return Fail("join", path);
   }
-  if (const int failed = StageMounts(plan); failed != 0) return failed;
+  if (const int failed = MountStages(plan.stages, plan.uid); failed != 0) return failed;
+  if (plan.clocks_s) SetClocks(*plan.clocks_s);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  if (plan.uid != 0) {
-    const gid_t gid = plan.uid;
-    if (setgroups(0, nullptr) != 0 || setresgid(gid, gid, gid) != 0 ||
-        setresuid(plan.uid, plan.uid, plan.uid) != 0) {
-      return Fail("drop to user", std::to_string(plan.uid));
-    }
-  }
+  if (const int failed = DropUser(plan.uid); failed != 0) return failed;
   // After the change of user, which would clear it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != plan.parent) return 1;

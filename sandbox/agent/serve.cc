@@ -18,9 +18,11 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/agent/file_rules.h"
 #include "sandbox/agent/files.h"
 #include "sandbox/agent/forwarder.h"
 #include "sandbox/agent/modes.h"
+#include "sandbox/agent/mounts.h"
 #include "sandbox/agent/processes.h"
 #include "sandbox/fd.h"
 #include "sandbox/wire.h"
@@ -247,7 +249,7 @@ class Agent {
 }  // namespace
 
 int Serve(const std::vector<std::string>& arguments) {
-  if (arguments.size() != 6) return 2;
+  if (arguments.size() != 7) return 2;
   const auto number = [&](size_t index) {
     return std::strtoull(arguments[index].c_str(), nullptr, 10);
   };
@@ -280,6 +282,12 @@ int Serve(const std::vector<std::string>& arguments) {
   const int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) return 1;
   umask(022);
+
+  if (arguments[6] == "rules") {
+    std::vector<std::string> writable;
+    for (const WritableMount& mount : WritableMounts()) writable.push_back(mount.path);
+    RestrictFiles(writable);  // a second wall: the first stands without it
+  }
 
   Forwarder forwarder;
   if (!arguments[5].empty() && !forwarder.Listen(arguments[5])) return 1;

@@ -4,26 +4,30 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "sandbox/agent/folders.h"
+#include "sandbox/agent/mounts.h"
 
 namespace taskmint::sandbox {
 namespace {
 
 constexpr size_t kFileBytesMax = 64 << 10;
+constexpr size_t kMountsBytesMax = 1 << 20;
 // Less than a file takes.
 constexpr uint64_t kFullBytes = 4096;
 
 // A small file of /proc; empty where it cannot be read.
-std::string ReadSmall(const std::string& path) {
+std::string ReadSmall(const std::string& path, size_t bytes_max = kFileBytesMax) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string text(kFileBytesMax, '\0');
+  std::string text(std::min(bytes_max, kFileBytesMax), '\0');
   size_t size = 0;
-  while (file.valid() && size < text.size()) {
+  while (file.valid() && size < bytes_max) {
+    if (size == text.size()) text.resize(std::min(bytes_max, 2 * size));
     const ssize_t some = read(file.get(), text.data() + size, text.size() - size);
     if (some < 0 && errno == EINTR) continue;
     if (some <= 0) break;
@@ -85,14 +89,9 @@ uint64_t CpuMicrosecondsInside() {
 }
 
 WritableFileSystems::WritableFileSystems() {
-  const std::string mounts = ReadSmall("/proc/self/mounts");
-  std::string_view rest = mounts;
-  while (!rest.empty()) {
-    std::string_view line = TakeWord(rest, '\n');
-    TakeWord(line, ' ');
-    const std::string_view path = TakeWord(line, ' ');
-    const std::string_view type = TakeWord(line, ' ');
-    if (type == "tmpfs" && line.starts_with("rw")) paths_.emplace_back(path);
+  for (const WritableMount& mount : WritableMounts()) {
+    // An overlay that can be written to tells of the file system in memory that takes it.
+    if (mount.type == "tmpfs" || mount.type == "overlay") paths_.push_back(mount.path);
   }
 }
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs one fuzzer for so many seconds: run_one.sh NAME SECONDS ROOT. Its output and exit status go
+# Runs one fuzzer for so many seconds: run_one.sh ROOT NAME SECONDS. Its output and exit status go
 # into build/log.
 set -u
-name=$1 seconds_max=$2 root=$3
+root=$1 name=$2 seconds_max=$3
 cd "$root/build/fuzz" || exit 1
 mkdir -p "corpus/$name" crashes
 seeds=$root/tests/fuzz/seeds/$name

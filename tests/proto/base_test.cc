@@ -15,6 +15,9 @@ namespace {
 TEST(DigestTest, MatchesThePublishedVectorOfSha256) {
   // FIPS 180-4 example, "abc".
   EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  StreamDigest stream;
+  for (const char* piece : {"a", "", "bc"}) stream.Add(piece);
+  EXPECT_EQ(stream.Hex(), Sha256Hex("abc"));
 }
 
 TEST(DigestTest, FieldsDoNotRunIntoEachOther) {

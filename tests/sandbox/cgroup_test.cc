@@ -3,11 +3,17 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <vector>
+
+#include "tests/sandbox/open_sandbox.h"
+#include "tests/sandbox/ordinary_user.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -99,6 +105,57 @@ TEST(CgroupTest, TheMachinesWantOfMemoryIsNotTheGroups) {
   EXPECT_EQ(Fill(**tight), SIGKILL);
   EXPECT_EQ((*tight)->MemoryKills(), 1U);
   EXPECT_FALSE((*tight)->HostRanOutOfMemory());
+}
+
+// A group that root gives to the ordinary user, and in which the next process begins.
+class GivenGroup {
+ public:
+  explicit GivenGroup(const CgroupHome& home) {
+    const std::string name = "/taskmint-" + std::to_string(::getpid()) + "-given";
+    for (const std::string& parent : {home.memory_folder, home.processes_folder, home.cpu_folder}) {
+      const std::string folder = parent + name;
+      if (parent.empty() || ::mkdir(folder.c_str(), 0755) != 0) continue;
+      folders_.push_back(folder);
+      EXPECT_EQ(::chown(folder.c_str(), kOrdinaryUser, kOrdinaryUser), 0);
+      for (const char* file : {"/cgroup.procs", "/cgroup.subtree_control", "/cgroup.threads"}) {
+        ::chown((folder + file).c_str(), kOrdinaryUser, kOrdinaryUser);
+      }
+      // As systemd marks what it gives.
+      ::setxattr(folder.c_str(), "trusted.delegate", "1", 1, 0);
+    }
+  }
+  ~GivenGroup() {
+    for (const std::string& folder : folders_) {
+      ::rmdir((folder + "/taskmint.processes").c_str());
+      EXPECT_EQ(::rmdir(folder.c_str()), 0) << folder << ": something was left in it";
+    }
+  }
+  void Join() const {
+    for (const std::string& folder : folders_) std::ofstream(folder + "/cgroup.procs") << 0;
+  }
+
+ private:
+  std::vector<std::string> folders_;
+};
+
+TEST(CgroupTest, WhoWasGivenAGroupHasItsLimits) {
+  const CgroupHome home = FindCgroupHome();
+  if (::geteuid() == 0) {
+    if (home.kind == CgroupHome::Kind::kNone) return;  // there is none to give
+    const GivenGroup given(home);
+    EXPECT_EQ(RunAsOrdinaryUser("*WhoWasGivenAGroup*", [&] { given.Join(); }), 0) << "see above";
+    return;
+  }
+  ASSERT_NE(home.kind, CgroupHome::Kind::kNone) << home.detail;
+  SandboxSpec spec;
+  spec.limits.memory_bytes_max = 128 << 20;
+  const auto sandbox = OpenSandbox(spec);
+  // Each of them is below the limit.
+  const CommandResult result =
+      RunIn(*sandbox, Shell("for i in 1 2 3 4; do python3 -c 'import time; kept = bytearray(60 << "
+                            "20); time.sleep(2)' & done; wait; exit 3"));
+  EXPECT_TRUE(result.hit_memory_max) << result.error_output;
+  EXPECT_GT(result.memory_peak_bytes, 100 << 20);
 }
 
 }  // namespace

@@ -118,5 +118,21 @@ TEST(SandboxTest, JoinedOutputKeepsTheOrderAndTheCutIsCounted) {
   EXPECT_EQ(RunIn(*sandbox, command).ending, Ending::kOutput);
 }
 
+// What a program can read of where and when it runs.
+constexpr char kSelfPortrait[] =
+    "import os, socket, time\n"
+    "print(int(time.monotonic()) // 60, int(float(open('/proc/uptime').read().split()[0])) // 60,\n"
+    "      int(time.clock_gettime(time.CLOCK_BOOTTIME)) // 60)\n"
+    "print(socket.gethostname(), open('/etc/machine-id').read().strip())\n"
+    "print(os.getuid(), os.getgid(), os.umask(0), time.tzname, hash('taskmint'))\n"
+    "print(sorted(os.environ.items()))\n";
+
+TEST(SandboxTest, ARunSeesTheSameTimesNamesAndSeeds) {
+  const std::string first = RunIn(*OpenSandbox(), Python(kSelfPortrait)).output;
+  EXPECT_TRUE(first.starts_with("1 1 1\ntaskmint 7461736b6d696e740000000000000001\n1000 1000 18 "))
+      << first;
+  EXPECT_EQ(RunIn(*OpenSandbox(), Python(kSelfPortrait)).output, first);
+}
+
 }  // namespace
 }  // namespace taskmint::sandbox

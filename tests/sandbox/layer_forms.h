@@ -1,0 +1,50 @@
+// The forms that layers have on disk.
+#ifndef TASKMINT_TESTS_SANDBOX_LAYER_FORMS_H_
+#define TASKMINT_TESTS_SANDBOX_LAYER_FORMS_H_
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <ostream>
+#include <string>
+
+#include "sandbox/layer_store.h"
+
+namespace taskmint::sandbox {
+
+struct LayerForm {
+  const char* name;
+  bool images;
+
+  // TASKMINT_TEST_MKFS_EROFS names one that is not installed.
+  static std::string MkfsPath() {
+    const char* path = std::getenv("TASKMINT_TEST_MKFS_EROFS");
+    return path != nullptr && path[0] != '\0' ? path : LayerStoreOptions::DefaultMkfsPath();
+  }
+  LayerStoreOptions options() const { return {images, MkfsPath()}; }
+  // Whether this machine makes and mounts them. Only root does images.
+  bool works() const { return !images || (::geteuid() == 0 && !MkfsPath().empty() && Mounts()); }
+
+ private:
+  static bool Mounts();
+};
+
+inline void PrintTo(const LayerForm& form, std::ostream* stream) { *stream << form.name; }
+
+inline constexpr LayerForm kLayerForms[] = {{"folder", false}, {"image", true}};
+
+// Since 6.12; a kernel that has it must not fall back silently.
+inline bool LayerForm::Mounts() {
+  static const bool mounts = [] {
+    FILE* release = std::fopen("/proc/sys/kernel/osrelease", "re");
+    int major = 0, minor = 0;
+    const bool read = release != nullptr && std::fscanf(release, "%d.%d", &major, &minor) == 2;
+    if (release != nullptr) std::fclose(release);
+    return read && (major > 6 || (major == 6 && minor >= 12));
+  }();
+  return mounts;
+}
+
+}  // namespace taskmint::sandbox
+
+#endif  // TASKMINT_TESTS_SANDBOX_LAYER_FORMS_H_
