@@ -12,7 +12,7 @@ namespace {
 
 using Options = std::vector<std::string>;
 
-constexpr int64_t kWallMsMax = 10'000;
+constexpr int64_t kTrialMsMax = 10'000;
 
 class Trial {
  public:
@@ -47,7 +47,7 @@ class Trial {
     arguments.insert(arguments.end(), command.begin(), command.end());
     arguments.emplace_back("/usr/bin/true");
     Result<ChildProcess> child = Spawn(request);
-    return child.ok() && child->Wait(kWallMsMax) && child->status() == 0;
+    return child.ok() && child->Wait(kTrialMsMax) && child->status() == 0;
   }
 
   const std::string& bwrap_path_;
