@@ -130,11 +130,13 @@ Result<std::unique_ptr<PackageCache>> PackageCache::Record(const RecordOptions& 
                             Upstream::Make(options.certificate_files, options.upstream_limits));
   std::vector<RecordedIndex> indexes;
   for (const PackageIndex& index : options.indexes) {
-    const auto url = ParsePackageUrl(index.url);
+    auto url = ParsePackageUrl(index.url);
     if (!url.ok()) return BadIndex("a package index: " + url.status().message());
     if (url->target.find('?') != std::string::npos) {
       return BadIndex("a package index with a query cannot be recorded: " + url->Text());
     }
+    // With a slash at its end or without, it is the same index.
+    while (url->target.size() > 1 && url->target.ends_with('/')) url->target.pop_back();
     const std::string credentials = CredentialsOfUrl(index.url);
     if (!credentials.empty()) upstream->SetCredentials(url->host, credentials);
     indexes.push_back({index.kind, *url});
