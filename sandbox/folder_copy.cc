@@ -40,7 +40,7 @@ Status Unwritable(const std::string& path) {
   return Error(code, "cannot write '" + Printable(path) + "': " + std::strerror(number));
 }
 
-bool WriteAll(int file, std::string_view bytes) {
+bool WriteWhole(int file, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t size = ::write(file, bytes.data(), bytes.size());
     if (size < 0 && errno == EINTR) continue;
@@ -184,7 +184,7 @@ class Reader {
       const std::string_view piece(buffer_.data(), static_cast<size_t>(size));
       digest.Add(piece);
       total += piece.size();
-      if (into >= 0 && !WriteAll(copy.get(), piece)) return Unwritable(path);
+      if (into >= 0 && !WriteWhole(copy.get(), piece)) return Unwritable(path);
       if (reading_.stop.stop_requested()) return Error(Code::kCancelled, "cancelled");
     }
     const bool executable = (info.st_mode & S_IXUSR) != 0;
@@ -270,7 +270,7 @@ Status WriteTree(const FileTree& tree, int into, const std::stop_token& stop) {
       continue;
     }
     const UniqueFd file = CreateFile(folder.get(), name.c_str());
-    if (!file.valid() || !WriteAll(file.get(), *entry.content) ||
+    if (!file.valid() || !WriteWhole(file.get(), *entry.content) ||
         !Finish(file.get(), entry.kind == FileEntry::Kind::kExecutable)) {
       return Unwritable(path);
     }

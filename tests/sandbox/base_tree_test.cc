@@ -83,6 +83,7 @@ TEST(BaseTreeTest, NoLinkLeadsOutOfIt) {
 TEST(BaseTreeTest, PlacesOfOursMayLieBelowFoldersOfIt) {
   const HostFolder host;
   host.Write("shown", "by us\n");
+  ASSERT_EQ(::chmod(host.path().c_str(), 0755), 0);
   const SmallBase base;
   base.Write("opt/there", "theirs\n");
   base.Write("opt/some/file", "deep\n");
