@@ -160,7 +160,7 @@ int ExportRemotely(const ExportOptions& options) {
   if (options.trajectories()) {
     const TrajectoryExportSummary summary = TrajectorySummaryOfReport(*json);
     if (!options.json) PrintTrajectoryExport(options, summary);
-    return EndOfTrajectoryExport(summary);
+    return EndOfTrajectoryExport(summary, options.format == "chat");
   }
   const ExportSummary summary = SummaryOfReport(*json);
   if (!options.json) PrintExportSummary(options, summary);

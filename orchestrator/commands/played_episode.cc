@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/sandbox_host.h"
 #include "orchestrator/episode.h"
 #include "proto/base/clock.h"
