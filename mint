@@ -17,7 +17,7 @@ build_packages="g++ cmake ninja-build pkg-config git ca-certificates protobuf-co
 # ... what a task's environment is made with ...
 run_packages="bubblewrap python3 python3-venv g++ cmake ninja-build make ccache patch"
 # ... and what only the tests need.
-test_packages="libgtest-dev libgmock-dev clang"
+test_packages="libgtest-dev libgmock-dev clang erofs-utils"
 nightly_packages="clang-tidy golang-go"
 
 usage() {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "environments/repository/python/sources.h"
+#include "sandbox/process.h"
 
 namespace taskmint::orchestrator {
 namespace {
@@ -39,15 +40,29 @@ std::string NpmRegistry(const std::string& home) {
   return "";
 }
 
+Result<std::string> DefaultIndex() {
+  constexpr int64_t kHelpMsMax = 20'000;
+  TASKMINT_ASSIGN_OR_RETURN(const std::string uv, environments::FindUv());
+  TASKMINT_ASSIGN_OR_RETURN(const std::string help,
+                            sandbox::OutputOf({uv, "pip", "install", "--help"}, kHelpMsMax));
+  return environments::DefaultIndexIn(help);
+}
+
 Result<std::unique_ptr<sandbox::PackageCache>> Record(const std::string& folder,
                                                       std::vector<sandbox::AllowedHost> hosts) {
   const char* variable = std::getenv("HOME");
   const std::string home = variable != nullptr ? variable : "/";
-  const environments::PackageSources sources =
+  environments::PackageSources sources =
       environments::ReadPackageSources(environments::PackageVariables(), home);
   sandbox::RecordOptions options;
   options.folder = folder;
   options.allowed = std::move(hosts);
+  if (!sources.has_default_index && !sources.no_index) {
+    if (const auto url = DefaultIndex(); url.ok()) {
+      sources.index_urls.insert(sources.index_urls.begin(), *url);
+      sources.has_default_index = true;
+    }
+  }
   for (const std::string& url : sources.index_urls) {
     if (url.starts_with("file://")) {
       return BadNetwork("an index in a folder is not recorded: name one with http or https");

@@ -1,7 +1,5 @@
 #include "environments/repository/python/build_sandbox.h"
 
-#include <re2/re2.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
@@ -160,12 +158,7 @@ Status BuildSandbox::AllowIndexes(std::stop_token stop) {
     sandbox::Command help;
     help.argv = {kUvInside, "pip", "install", "--help"};
     TASKMINT_ASSIGN_OR_RETURN(const sandbox::CommandResult result, sandbox_->Run(help, stop));
-    static const re2::RE2 kDefault(R"((?s)--default-index.*?by default:\s*<(https?://[^>]+)>)");
-    std::string url;
-    if (!re2::RE2::PartialMatch(result.output, kDefault, &url)) {
-      return Status(Code::kFailedPrecondition, Boundary::kConfig,
-                    "uv does not say which package index it uses: set UV_DEFAULT_INDEX");
-    }
+    TASKMINT_ASSIGN_OR_RETURN(const std::string url, DefaultIndexIn(result.output));
     sources_.index_urls.insert(sources_.index_urls.begin(), url);
     sources_.has_default_index = true;
   }

@@ -230,6 +230,14 @@ Result<std::string> FindUv() {
                 "brings it, or put uv on PATH");
 }
 
+Result<std::string> DefaultIndexIn(const std::string& uv_help) {
+  static const re2::RE2 kDefault(R"((?s)--default-index.*?by default:\s*<(https?://[^>]+)>)");
+  std::string url;
+  if (re2::RE2::PartialMatch(uv_help, kDefault, &url)) return url;
+  return Status(Code::kFailedPrecondition, Boundary::kConfig,
+                "uv does not say which package index it uses: set UV_DEFAULT_INDEX");
+}
+
 Status NoBasePython(const std::string& why) {
   return {Code::kFailedPrecondition, Boundary::kConfig,
           "Python tasks need " + std::string(kBasePython) + " (" + why +

@@ -38,6 +38,10 @@ std::map<std::string, std::string> PackageVariables();
 // tools/uv/bin/uv), PATH. FAILED_PRECONDITION (config) with what to do.
 Result<std::string> FindUv();
 
+// The index that uv takes where no setting names one, as its help (`uv pip install --help`) says.
+// FAILED_PRECONDITION (config) where it does not.
+Result<std::string> DefaultIndexIn(const std::string& uv_help);
+
 // The base's interpreter; no other is used.
 inline constexpr char kBasePython[] = "/usr/bin/python3";
 // FAILED_PRECONDITION (config): it cannot be used, for the reason `why`.
