@@ -360,6 +360,7 @@ void AddSandbox(Command root) {
       .Example("taskmint sandbox shell -- python3")
       .Action([] { return RunShell(shell_options); });
   AddSandboxAttack(sandbox);
+  AddSandboxBench(sandbox);
   sandbox.Example("taskmint sandbox exec -- python3 -c 'print(6 * 7)'")
       .Example("taskmint sandbox attack")
       .RequireSubcommand();
