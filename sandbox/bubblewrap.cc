@@ -6,8 +6,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,6 +34,8 @@ namespace {
 
 constexpr int64_t kOpenMsMax = 30'000;
 constexpr uint32_t kSlots = 4096;
+// How long bubblewrap may take to end by itself behind the agent.
+constexpr int64_t kMonitorMsMax = 1'000;
 // By how much the limit of each user lies above the control group's, which counts refusals.
 constexpr int64_t kProcessesAbove = 16;
 
@@ -106,15 +110,21 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd copy, Reopen(file));
     AddData(std::move(copy), path, "0444", &start, &data);
   }
-  TASKMINT_ASSIGN_OR_RETURN(UniqueFd agent, Reopen(parts.agent));
-  AddData(std::move(agent), "/sbx/agent", "0555", &start, &data);
+  int mounted_agent = -1;
+  if (parts.agent_file.valid()) {
+    mounted_agent = parts.agent_file.get();
+    start.request.kept_fds.push_back(mounted_agent);
+  } else {
+    TASKMINT_ASSIGN_OR_RETURN(UniqueFd agent, Reopen(parts.agent));
+    AddData(std::move(agent), kAgentInside, "0555", &start, &data);
+  }
   // Opened each time: installing a package replaces it.
   UniqueFd library_cache(::open("/etc/ld.so.cache", O_RDONLY | O_CLOEXEC));
   if (library_cache.valid()) {
     AddData(std::move(library_cache), "/etc/ld.so.cache", "0444", &start, &data);
   }
   const bool root = session.slot.uid() != 0;
-  RootLayout layout = LayOutRoot(spec, data, parts.can_stage);
+  RootLayout layout = LayOutRoot(spec, data, parts.can_stage, mounted_agent);
   start.variables = std::move(layout.variables);
 
   std::vector<std::string>& arguments = start.request.arguments;
@@ -146,7 +156,7 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
   const bool group_counts = session.cgroup != nullptr && session.cgroup->limits_processes();
   const bool group_limits_memory = session.cgroup != nullptr && session.cgroup->limits_memory();
   arguments.insert(arguments.end(),
-                   {"--", "/sbx/agent", "serve", std::to_string(control_fd),
+                   {"--", kAgentInside, "serve", std::to_string(control_fd),
                     // The agent is a process of that user, too.
                     std::to_string(limits.processes_max + (group_counts ? kProcessesAbove : 1)),
                     std::to_string(group_limits_memory ? 0 : limits.memory_bytes_max),
@@ -155,18 +165,37 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
   return start;
 }
 
+// A file without a name that can be mounted, as memory files cannot: what all sandboxes mount they
+// hold once, and what is copied into each of them each holds. Nothing where no folder for temporary
+// files takes programs.
+UniqueFd MountableFile(std::string_view bytes) {
+  for (const char* folder : {"/dev/shm", "/tmp", "/var/tmp"}) {
+    const UniqueFd file(::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    struct statvfs kind;
+    if (!file.valid() || ::fstatvfs(file.get(), &kind) != 0 || (kind.f_flag & ST_NOEXEC) != 0 ||
+        ::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||
+        ::fchmod(file.get(), 0555) != 0) {
+      continue;
+    }
+    // What is open to be written cannot be run.
+    if (Result<UniqueFd> read_only = Reopen(file); read_only.ok()) return std::move(*read_only);
+  }
+  return UniqueFd();
+}
+
 // Whether our launcher may mount: root needs CAP_SYS_ADMIN, which containers may lack, and others
-// user namespaces for programs that no profile of AppArmor names.
-bool CanStage(const UniqueFd& agent) {
+// user namespaces for programs that no profile of AppArmor names. And that file, where one is
+// given.
+bool CanStage(const UniqueFd& agent, int file_fd) {
   SpawnRequest request;
   request.program = "/proc/self/fd/" + std::to_string(agent.get());
-  request.arguments = {"launch",
-                       "--parent",
-                       std::to_string(::getpid()),
-                       "--stage-tmpfs",
-                       "size=64k,nr_inodes=10,mode=755",
-                       "--",
-                       "/usr/bin/true"};
+  request.arguments = {"launch", "--parent", std::to_string(::getpid()), "--stage-tmpfs",
+                       "size=64k,nr_inodes=10,mode=755"};
+  if (file_fd >= 0) {
+    request.arguments.insert(request.arguments.end(), {"--stage-file", std::to_string(file_fd)});
+    request.kept_fds.push_back(file_fd);
+  }
+  request.arguments.insert(request.arguments.end(), {"--", "/usr/bin/true"});
   Result<ChildProcess> child = Spawn(request);
   return child.ok() && child->Wait(10'000) && child->status() == 0;
 }
@@ -225,7 +254,13 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls) {
                                static_cast<size_t>(taskmint_agent_end - taskmint_agent_begin));
   TASKMINT_ASSIGN_OR_RETURN(parts->agent, MemoryFile("taskmint-agent", agent, true));
   // Once more, lest a busy machine takes a wall from all sandboxes of this process.
-  parts->can_stage = CanStage(parts->agent) || CanStage(parts->agent);
+  parts->can_stage = CanStage(parts->agent, -1) || CanStage(parts->agent, -1);
+  // Only root may mount what has no name.
+  if (parts->can_stage && ::geteuid() == 0) {
+    parts->agent_file = MountableFile(agent);
+    const int file_fd = parts->agent_file.get();
+    if (file_fd >= 0 && !CanStage(parts->agent, file_fd)) parts->agent_file.reset();
+  }
   TASKMINT_ASSIGN_OR_RETURN(parts->seccomp, MakeSeccompFilter());
   const std::pair<const char*, const char*> files[] = {
       {"/etc/passwd",
@@ -251,11 +286,17 @@ void Session::Kill() {
     // The agent's end is the end of its namespace: the kernel kills the rest first.
     pollfd ended{init.get(), POLLIN, 0};
     ::poll(&ended, 1, 10'000);
-    init.reset();
   }
-  if (!monitor.Wait(100)) {
+  if (!monitor.Wait(kMonitorMsMax)) {
     monitor.Kill();
     monitor.Wait(10'000);
+  }
+  if (init.valid()) {
+    // Where bubblewrap did not wait for it, it may be ours to wait for: as process 1 of a container
+    // we inherit it.
+    siginfo_t ended;
+    ::waitid(P_PIDFD, static_cast<id_t>(init.get()), &ended, WEXITED | WNOHANG);
+    init.reset();
   }
   cgroup.reset();
   slot = Slot();

@@ -48,6 +48,7 @@ struct HostParts {
   Walls walls;
   CgroupHome cgroups;
   UniqueFd agent;                                           // memory file, executable
+  UniqueFd agent_file;                                      // the same, where it can be mounted
   UniqueFd seccomp;                                         // memory file
   std::vector<std::pair<std::string, UniqueFd>> etc_files;  // path inside, memory file
 };

@@ -43,11 +43,15 @@ bool IsBelow(const std::string& path, const std::string& folder) {
 
 class Layout {
  public:
-  Layout(const SandboxSpec& spec, bool staging) : spec_(spec), staging_(staging) {}
+  Layout(const SandboxSpec& spec, bool staging, int agent_fd)
+      : spec_(spec), staging_(staging), agent_fd_(agent_fd) {}
 
   RootLayout Build(const std::vector<std::string>& data_arguments) {
     Base();
     Add(data_arguments);
+    if (agent_fd_ >= 0) {
+      Add({"--ro-bind", Stage("--stage-file", std::to_string(agent_fd_)), kAgentInside});
+    }
     const std::vector<std::string> masks = Masks();
     for (const std::string& path : masks) {
       if (IsFolder(path))
@@ -179,14 +183,15 @@ class Layout {
 
   const SandboxSpec& spec_;
   const bool staging_;
+  const int agent_fd_;
   RootLayout layout_;
 };
 
 }  // namespace
 
 RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
-                      bool staging) {
-  return Layout(spec, staging).Build(data_arguments);
+                      bool staging, int agent_fd) {
+  return Layout(spec, staging, agent_fd).Build(data_arguments);
 }
 
 bool IsPlainAbsolutePath(const std::string& path) {

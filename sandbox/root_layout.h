@@ -10,7 +10,8 @@
 
 namespace taskmint::sandbox {
 
-// Where the proxy's socket is inside.
+// Where the agent and the proxy's socket are inside.
+inline constexpr char kAgentInside[] = "/sbx/agent";
 inline constexpr char kProxySocketInside[] = "/sbx/proxy";
 
 // The root of one sandbox.
@@ -26,9 +27,10 @@ struct RootLayout {
 
 // `data_arguments` are spliced in where files are copied into /etc and /sbx. `staging`: our
 // launcher may mount. Then file systems in memory have a limit of inodes, and host paths of mounts
-// need not be reachable for the user that bubblewrap runs as.
+// need not be reachable for the user that bubblewrap runs as. `agent_fd`: where not -1, the agent's
+// file, which the launcher keeps open and mounts; it needs `staging`.
 RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
-                      bool staging);
+                      bool staging, int agent_fd);
 
 // True for an absolute path without empty, "." and ".." components, other than "/".
 bool IsPlainAbsolutePath(const std::string& path);
