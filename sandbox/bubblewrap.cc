@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -110,10 +109,9 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd copy, Reopen(file));
     AddData(std::move(copy), path, "0444", &start, &data);
   }
-  int mounted_agent = -1;
-  if (parts.agent_file.valid()) {
-    mounted_agent = parts.agent_file.get();
-    start.request.kept_fds.push_back(mounted_agent);
+  std::string agent_path;
+  if (parts.agent_file != nullptr && parts.agent_file->is_there()) {
+    agent_path = parts.agent_file->path();
   } else {
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd agent, Reopen(parts.agent));
     AddData(std::move(agent), kAgentInside, "0555", &start, &data);
@@ -124,7 +122,7 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
     AddData(std::move(library_cache), "/etc/ld.so.cache", "0444", &start, &data);
   }
   const bool root = session.slot.uid() != 0;
-  RootLayout layout = LayOutRoot(spec, data, parts.can_stage, mounted_agent);
+  RootLayout layout = LayOutRoot(spec, data, parts.can_stage, agent_path);
   start.variables = std::move(layout.variables);
 
   std::vector<std::string>& arguments = start.request.arguments;
@@ -165,37 +163,18 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
   return start;
 }
 
-// A file without a name that can be mounted, as memory files cannot: what all sandboxes mount they
-// hold once, and what is copied into each of them each holds. Nothing where no folder for temporary
-// files takes programs.
-UniqueFd MountableFile(std::string_view bytes) {
-  for (const char* folder : {"/dev/shm", "/tmp", "/var/tmp"}) {
-    const UniqueFd file(::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    struct statvfs kind;
-    if (!file.valid() || ::fstatvfs(file.get(), &kind) != 0 || (kind.f_flag & ST_NOEXEC) != 0 ||
-        ::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||
-        ::fchmod(file.get(), 0555) != 0) {
-      continue;
-    }
-    // What is open to be written cannot be run.
-    if (Result<UniqueFd> read_only = Reopen(file); read_only.ok()) return std::move(*read_only);
-  }
-  return UniqueFd();
-}
-
 // Whether our launcher may mount: root needs CAP_SYS_ADMIN, which containers may lack, and others
-// user namespaces for programs that no profile of AppArmor names. And that file, where one is
-// given.
-bool CanStage(const UniqueFd& agent, int file_fd) {
+// user namespaces for programs that no profile of AppArmor names.
+bool CanStage(const UniqueFd& agent) {
   SpawnRequest request;
   request.program = "/proc/self/fd/" + std::to_string(agent.get());
-  request.arguments = {"launch", "--parent", std::to_string(::getpid()), "--stage-tmpfs",
-                       "size=64k,nr_inodes=10,mode=755"};
-  if (file_fd >= 0) {
-    request.arguments.insert(request.arguments.end(), {"--stage-file", std::to_string(file_fd)});
-    request.kept_fds.push_back(file_fd);
-  }
-  request.arguments.insert(request.arguments.end(), {"--", "/usr/bin/true"});
+  request.arguments = {"launch",
+                       "--parent",
+                       std::to_string(::getpid()),
+                       "--stage-tmpfs",
+                       "size=64k,nr_inodes=10,mode=755",
+                       "--",
+                       "/usr/bin/true"};
   Result<ChildProcess> child = Spawn(request);
   return child.ok() && child->Wait(10'000) && child->status() == 0;
 }
@@ -254,13 +233,8 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls) {
                                static_cast<size_t>(taskmint_agent_end - taskmint_agent_begin));
   TASKMINT_ASSIGN_OR_RETURN(parts->agent, MemoryFile("taskmint-agent", agent, true));
   // Once more, lest a busy machine takes a wall from all sandboxes of this process.
-  parts->can_stage = CanStage(parts->agent, -1) || CanStage(parts->agent, -1);
-  // Only root may mount what has no name.
-  if (parts->can_stage && ::geteuid() == 0) {
-    parts->agent_file = MountableFile(agent);
-    const int file_fd = parts->agent_file.get();
-    if (file_fd >= 0 && !CanStage(parts->agent, file_fd)) parts->agent_file.reset();
-  }
+  parts->can_stage = CanStage(parts->agent) || CanStage(parts->agent);
+  if (parts->can_stage) parts->agent_file = AgentFile::Make(agent);
   TASKMINT_ASSIGN_OR_RETURN(parts->seccomp, MakeSeccompFilter());
   const std::pair<const char*, const char*> files[] = {
       {"/etc/passwd",

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proto/base/status.h"
+#include "sandbox/agent_file.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/channel.h"
 #include "sandbox/process.h"
@@ -48,7 +49,7 @@ struct HostParts {
   Walls walls;
   CgroupHome cgroups;
   UniqueFd agent;                                           // memory file, executable
-  UniqueFd agent_file;                                      // the same, where it can be mounted
+  std::unique_ptr<const AgentFile> agent_file;              // the same, to be mounted; or nothing
   UniqueFd seccomp;                                         // memory file
   std::vector<std::pair<std::string, UniqueFd>> etc_files;  // path inside, memory file
 };

@@ -43,15 +43,13 @@ bool IsBelow(const std::string& path, const std::string& folder) {
 
 class Layout {
  public:
-  Layout(const SandboxSpec& spec, bool staging, int agent_fd)
-      : spec_(spec), staging_(staging), agent_fd_(agent_fd) {}
+  Layout(const SandboxSpec& spec, bool staging, const std::string& agent_path)
+      : spec_(spec), staging_(staging), agent_path_(agent_path) {}
 
   RootLayout Build(const std::vector<std::string>& data_arguments) {
     Base();
     Add(data_arguments);
-    if (agent_fd_ >= 0) {
-      Add({"--ro-bind", Stage("--stage-file", std::to_string(agent_fd_)), kAgentInside});
-    }
+    if (!agent_path_.empty()) Bind({agent_path_, kAgentInside, false});
     const std::vector<std::string> masks = Masks();
     for (const std::string& path : masks) {
       if (IsFolder(path))
@@ -183,15 +181,15 @@ class Layout {
 
   const SandboxSpec& spec_;
   const bool staging_;
-  const int agent_fd_;
+  const std::string& agent_path_;
   RootLayout layout_;
 };
 
 }  // namespace
 
 RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
-                      bool staging, int agent_fd) {
-  return Layout(spec, staging, agent_fd).Build(data_arguments);
+                      bool staging, const std::string& agent_path) {
+  return Layout(spec, staging, agent_path).Build(data_arguments);
 }
 
 bool IsPlainAbsolutePath(const std::string& path) {

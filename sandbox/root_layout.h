@@ -27,10 +27,10 @@ struct RootLayout {
 
 // `data_arguments` are spliced in where files are copied into /etc and /sbx. `staging`: our
 // launcher may mount. Then file systems in memory have a limit of inodes, and host paths of mounts
-// need not be reachable for the user that bubblewrap runs as. `agent_fd`: where not -1, the agent's
-// file, which the launcher keeps open and mounts; it needs `staging`.
+// need not be reachable for the user that bubblewrap runs as. `agent_path`: where not empty, the
+// agent's file on the host, which is mounted; it needs `staging`.
 RootLayout LayOutRoot(const SandboxSpec& spec, const std::vector<std::string>& data_arguments,
-                      bool staging, int agent_fd);
+                      bool staging, const std::string& agent_path);
 
 // True for an absolute path without empty, "." and ".." components, other than "/".
 bool IsPlainAbsolutePath(const std::string& path);

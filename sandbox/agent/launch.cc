@@ -6,7 +6,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,7 +23,6 @@ struct Stage {
   std::string path;  // or, of a file system in memory, its options
   bool own = false;  // becomes the user's
   bool memory = false;
-  bool file = false;  // the path is the number of a descriptor that came along
 };
 
 struct StagePlan {
@@ -61,8 +59,6 @@ bool Parse(const std::vector<std::string>& arguments, StagePlan* plan) {
       plan->stages.push_back({value, false});
     else if (name == "--stage-own")
       plan->stages.push_back({value, true});
-    else if (name == "--stage-file")
-      plan->stages.push_back({value, false, false, true});
     else if (name == "--stage-tmpfs")
       plan->stages.push_back({value, true, true});
     else
@@ -105,43 +101,16 @@ int MountMemory(const Stage& stage, const std::string& target, const StagePlan& 
   return 0;
 }
 
-// The files that came along, one for each stage that is one, as mounts that lie nowhere yet: that
-// can be had only in the namespace in which they were opened.
-int CloneFiles(const StagePlan& plan, std::vector<UniqueFd>* files) {
-  for (const Stage& stage : plan.stages) {
-    files->emplace_back();
-    if (!stage.file) continue;
-    const UniqueFd file(std::atoi(stage.path.c_str()));
-    files->back().reset(static_cast<int>(syscall(
-        SYS_open_tree, file.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
-    if (!files->back().valid()) return Fail("clone", "file");
-  }
-  return 0;
-}
-
-int MountFile(const UniqueFd& file, const std::string& target) {
-  const UniqueFd place(open(target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
-  if (!place.valid()) return Fail("create", target);
-  if (syscall(SYS_move_mount, file.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) !=
-      0) {
-    return Fail("mount", target);
-  }
-  return 0;
-}
-
 // Host folders may lie where the slot's user cannot go (below /root): bound here, while we still
 // may, to a folder that it can reach. The mounts are in a namespace of our own and die with it.
 int StageMounts(const StagePlan& plan) {
   if (plan.stages.empty()) return 0;
-  std::vector<UniqueFd> files;
-  if (const int failed = CloneFiles(plan, &files); failed != 0) return failed;
   if (const int failed = EnterNamespaces(plan); failed != 0) return failed;
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Fail("private", "/");
   std::vector<UniqueFd> sources;
   for (const Stage& stage : plan.stages) {
-    const bool named = !stage.memory && !stage.file;
-    sources.emplace_back(named ? open(stage.path.c_str(), O_PATH | O_CLOEXEC) : -1);
-    if (named && !sources.back().valid()) return Fail("open", stage.path);
+    sources.emplace_back(stage.memory ? -1 : open(stage.path.c_str(), O_PATH | O_CLOEXEC));
+    if (!stage.memory && !sources.back().valid()) return Fail("open", stage.path);
   }
   if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") != 0) {
     return Fail("mount", "/tmp");
@@ -151,10 +120,6 @@ int StageMounts(const StagePlan& plan) {
     const std::string target = "/tmp/" + std::to_string(i);
     if (plan.stages[i].memory) {
       if (const int failed = MountMemory(plan.stages[i], target, plan); failed != 0) return failed;
-      continue;
-    }
-    if (plan.stages[i].file) {
-      if (const int failed = MountFile(files[i], target); failed != 0) return failed;
       continue;
     }
     struct stat info;

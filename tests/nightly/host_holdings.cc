@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,10 +68,12 @@ int64_t NumberIn(const std::string& path, std::string_view name) {
 struct Process {
   std::string pid;
   std::string name;
+  std::string state;
   std::string parent;
   std::string started;  // since the boot: a number that is used again is another process
   uint64_t uid = 0;
   std::string Text() const { return name + " " + pid + " begun at " + started; }
+  bool ended() const { return state == "Z"; }
 };
 
 std::vector<Process> ProcessesNow() {
@@ -84,7 +87,7 @@ std::vector<Process> ProcessesNow() {
     if (open == std::string::npos || close == std::string::npos) continue;
     const std::vector<std::string> words = WordsOf(lines[0].substr(close + 1));
     if (words.size() < 20) continue;
-    Process process{pid, lines[0].substr(open, close + 1 - open), words[1], words[19], 0};
+    Process process{pid, lines[0].substr(open, close + 1 - open), words[0], words[1], words[19], 0};
     // The user of the status: the folder's is root's where a process is not dumpable.
     for (const std::string& line : LinesOf("/proc/" + pid + "/status")) {
       if (line.starts_with("Uid:")) process.uid = std::strtoull(line.c_str() + 4, nullptr, 10);
@@ -234,5 +237,15 @@ std::vector<std::string> Leftovers(const HostHoldings& before, const HostHolding
 }
 
 void AdoptOrphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+
+int64_t ReapOrphans() {
+  int64_t reaped = 0;
+  const std::string self = std::to_string(::getpid());
+  for (const Process& process : ProcessesNow()) {
+    if (process.parent != self || !process.ended()) continue;
+    if (::waitpid(std::atoi(process.pid.c_str()), nullptr, WNOHANG) > 0) ++reaped;
+  }
+  return reaped;
+}
 
 }  // namespace taskmint::sandbox

@@ -35,6 +35,8 @@ std::vector<std::string> Leftovers(const HostHoldings& before, const HostHolding
 
 // Processes below this one that lose their parent become its children, so that none gets lost.
 void AdoptOrphans();
+// Waits for those that have ended, as process 1 does, while no sandbox is open; how many.
+int64_t ReapOrphans();
 
 }  // namespace taskmint::sandbox
 

@@ -126,12 +126,15 @@ TEST(SandboxEnduranceTest, GoodAndHostileEpisodesLeaveTheMachineAsItWas) {
   Endurance endurance(**host, EpisodeKinds());
   // Each kind once in each thread's share: what is made once in a process is there afterwards.
   ASSERT_EQ(Text(endurance.Run(static_cast<int64_t>(endurance.kinds()))), "");
+  ReapOrphans();
   const HostHoldings before = HostHoldings::Look();
   const int64_t begin_ms = NowMs();
   EXPECT_EQ(Text(endurance.Run(episodes)), "");
   const int64_t taken_ms = std::max<int64_t>(1, NowMs() - begin_ms);
   HostHoldings after;
+  int64_t orphans = 0;
   const auto nothing_is_left = [&] {
+    orphans += ReapOrphans();
     after = HostHoldings::Look();
     return Leftovers(before, after).empty();
   };
@@ -140,12 +143,12 @@ TEST(SandboxEnduranceTest, GoodAndHostileEpisodesLeaveTheMachineAsItWas) {
   EXPECT_LE(after.set_kib, before.set_kib + kMemoryToleranceKib);
   std::printf(
       "%lld episodes in %lld s, %.1f a second; resident %lld KiB before, %lld after; "
-      "proportional %lld, %lld; slowest: %s\n",
+      "proportional %lld, %lld; %lld ended ones adopted; slowest: %s\n",
       static_cast<long long>(episodes), static_cast<long long>(taken_ms / 1000),
       1000.0 * static_cast<double>(episodes) / static_cast<double>(taken_ms),
       static_cast<long long>(before.resident_kib), static_cast<long long>(after.resident_kib),
       static_cast<long long>(before.set_kib), static_cast<long long>(after.set_kib),
-      endurance.Slowest().c_str());
+      static_cast<long long>(orphans), endurance.Slowest().c_str());
 }
 
 }  // namespace
