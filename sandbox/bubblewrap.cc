@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +35,8 @@ constexpr int64_t kOpenMsMax = 30'000;
 constexpr uint32_t kSlots = 4096;
 // What the clocks of a machine that has just started say. Not nothing: programs take 0 for never.
 constexpr char kClocksStartS[] = "100";
+// How long bubblewrap may take to end by itself behind the agent.
+constexpr int64_t kMonitorMsMax = 1'000;
 // By how much the limit of each user lies above the control group's, which counts refusals.
 constexpr int64_t kProcessesAbove = 16;
 
@@ -113,15 +116,20 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd copy, Reopen(file));
     AddData(std::move(copy), path, "0444", &start, &data);
   }
-  TASKMINT_ASSIGN_OR_RETURN(UniqueFd agent, Reopen(parts.agent));
-  AddData(std::move(agent), "/sbx/agent", "0555", &start, &data);
+  std::string agent_path;
+  if (parts.agent_file != nullptr && parts.agent_file->is_there()) {
+    agent_path = parts.agent_file->path();
+  } else {
+    TASKMINT_ASSIGN_OR_RETURN(UniqueFd agent, Reopen(parts.agent));
+    AddData(std::move(agent), kAgentInside, "0555", &start, &data);
+  }
   // Opened each time: installing a package replaces it.
   UniqueFd library_cache(::open("/etc/ld.so.cache", O_RDONLY | O_CLOEXEC));
   if (spec.base_path.empty() && library_cache.valid()) {
     AddData(std::move(library_cache), "/etc/ld.so.cache", "0444", &start, &data);
   }
   const bool root = session.slot.uid() != 0;
-  TASKMINT_ASSIGN_OR_RETURN(RootLayout layout, LayOutRoot(spec, data, parts.abilities));
+  TASKMINT_ASSIGN_OR_RETURN(RootLayout layout, LayOutRoot(spec, data, parts.abilities, agent_path));
   start.variables = std::move(layout.variables);
 
   std::vector<std::string>& arguments = start.request.arguments;
@@ -156,7 +164,7 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
   const bool group_counts = session.cgroup != nullptr && session.cgroup->limits_processes();
   const bool group_limits_memory = session.cgroup != nullptr && session.cgroup->limits_memory();
   arguments.insert(arguments.end(),
-                   {"--", "/sbx/agent", "serve", std::to_string(control_fd),
+                   {"--", kAgentInside, "serve", std::to_string(control_fd),
                     // The agent is a process of that user, too.
                     std::to_string(limits.processes_max + (group_counts ? kProcessesAbove : 1)),
                     std::to_string(group_limits_memory ? 0 : limits.memory_bytes_max),
@@ -229,6 +237,7 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls, bool 
                  "`--security-opt unmask=ALL` (Podman) or `procMount: Unmasked` (Kubernetes), or "
                  "say --sandbox-weak to let sandboxes see the processes of the container");
   }
+  if (parts->abilities.stage) parts->agent_file = AgentFile::Make(agent);
   TASKMINT_ASSIGN_OR_RETURN(parts->seccomp, MakeSeccompFilter());
   const std::pair<const char*, const char*> files[] = {
       {"/etc/passwd",
@@ -255,11 +264,17 @@ void Session::Kill() {
     // The agent's end is the end of its namespace: the kernel kills the rest first.
     pollfd ended{init.get(), POLLIN, 0};
     ::poll(&ended, 1, 10'000);
-    init.reset();
   }
-  if (!monitor.Wait(100)) {
+  if (!monitor.Wait(kMonitorMsMax)) {
     monitor.Kill();
     monitor.Wait(10'000);
+  }
+  if (init.valid()) {
+    // Where bubblewrap did not wait for it, it may be ours to wait for: as process 1 of a container
+    // we inherit it.
+    siginfo_t ended;
+    ::waitid(P_PIDFD, static_cast<id_t>(init.get()), &ended, WEXITED | WNOHANG);
+    init.reset();
   }
   cgroup.reset();
   slot = Slot();

@@ -13,6 +13,7 @@
 
 #include "proto/base/status.h"
 #include "sandbox/abilities.h"
+#include "sandbox/agent_file.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/channel.h"
 #include "sandbox/process.h"
@@ -51,11 +52,12 @@ struct HostParts {
   Walls walls;
   CgroupHome cgroups;
   UniqueFd agent;                                           // memory file, executable
+  std::unique_ptr<const AgentFile> agent_file;              // the same, to be mounted; or nothing
   UniqueFd seccomp;                                         // memory file
   std::vector<std::pair<std::string, UniqueFd>> etc_files;  // path inside, memory file
 };
 // UNAVAILABLE with the mend.
-Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls, bool weak);
+Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls = {}, bool weak = false);
 // As MakeBubblewrapHost. Never for anything untrusted, unless all walls stand.
 Result<std::unique_ptr<SandboxHost>> MakeHostWithWalls(const Walls& walls, bool weak = false);
 // Where bubblewrap is; empty when it is nowhere.

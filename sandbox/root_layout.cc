@@ -55,8 +55,8 @@ bool IsBelow(const std::string& path, const std::string& folder) {
 
 class Layout {
  public:
-  Layout(const SandboxSpec& spec, const Abilities& abilities)
-      : spec_(spec), abilities_(abilities) {}
+  Layout(const SandboxSpec& spec, const Abilities& abilities, const std::string& agent_path)
+      : spec_(spec), abilities_(abilities), agent_path_(agent_path) {}
 
   Result<RootLayout> Build(const std::vector<std::string>& data_arguments) {
     if (!spec_.base_path.empty()) {
@@ -67,6 +67,7 @@ class Layout {
     }
     Kernel();
     Add(data_arguments);
+    if (!agent_path_.empty()) Bind({agent_path_, kAgentInside, false});
     const std::vector<std::string> masks = Masks();
     for (const std::string& path : masks) {
       if (IsFolder(HostPathOf(path)))
@@ -302,6 +303,7 @@ class Layout {
 
   const SandboxSpec& spec_;
   const Abilities abilities_;
+  const std::string& agent_path_;
   std::optional<BaseTree> base_;
   size_t staged_ = 0;
   RootLayout layout_;
@@ -311,8 +313,8 @@ class Layout {
 
 Result<RootLayout> LayOutRoot(const SandboxSpec& spec,
                               const std::vector<std::string>& data_arguments,
-                              const Abilities& abilities) {
-  return Layout(spec, abilities).Build(data_arguments);
+                              const Abilities& abilities, const std::string& agent_path) {
+  return Layout(spec, abilities, agent_path).Build(data_arguments);
 }
 
 Status CheckLayers(const SandboxSpec& spec) {

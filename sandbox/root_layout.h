@@ -12,7 +12,8 @@
 
 namespace taskmint::sandbox {
 
-// Where the socket of the proxy or the package cache is inside.
+// Where the agent, and the socket of the proxy or the package cache, are inside.
+inline constexpr char kAgentInside[] = "/sbx/agent";
 inline constexpr char kProxySocketInside[] = "/sbx/proxy";
 
 // The root of one sandbox.
@@ -30,11 +31,12 @@ struct RootLayout {
 // `data_arguments` are spliced in where files are copied into /etc and /sbx. Where our launcher may
 // mount, file systems in memory have a limit of inodes, and host paths of mounts need not be
 // reachable for the user that bubblewrap runs as. Where a sandbox may have no /proc of its own, it
-// has this process's, read-only. INVALID_ARGUMENT for a base that is none, UNAVAILABLE for layers
-// that cannot be shown where our launcher may not mount.
+// has this process's, read-only. `agent_path`: where not empty, the agent's file on the host, which
+// is mounted; only where our launcher may mount. INVALID_ARGUMENT for a base that is none,
+// UNAVAILABLE for layers that cannot be shown where our launcher may not mount.
 Result<RootLayout> LayOutRoot(const SandboxSpec& spec,
                               const std::vector<std::string>& data_arguments,
-                              const Abilities& abilities);
+                              const Abilities& abilities, const std::string& agent_path);
 
 // INVALID_ARGUMENT for layers that are not there, too many or too few, or that only root mounts.
 Status CheckLayers(const SandboxSpec& spec);

@@ -25,6 +25,7 @@ void AddDoctor(Command root);
 
 // Below `sandbox`.
 void AddSandboxAttack(Command sandbox);
+void AddSandboxBench(Command sandbox);
 
 // --store DIR, the same for all of them.
 void AddStoreOption(Command& command, std::string& folder);

@@ -387,6 +387,7 @@ void AddSandbox(Command root) {
           "bundle/rootfs -- sh")
       .Action([] { return RunShell(shell_options); });
   AddSandboxAttack(sandbox);
+  AddSandboxBench(sandbox);
   sandbox.Example("taskmint sandbox exec -- python3 -c 'print(6 * 7)'")
       .Example("taskmint sandbox attack")
       .RequireSubcommand();

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "tests/environments/git_fixture.h"
@@ -18,6 +19,7 @@ namespace {
 
 using environments::TemporaryFolder;
 using testing::HasSubstr;
+using testing::Not;
 
 CommandOutcome Exec(std::vector<std::string> options, const std::vector<std::string>& argv,
                     const std::string& input = "") {
@@ -66,9 +68,8 @@ TEST(SandboxCommandTest, WhatIsPutKeepsItsModeAndMayBeRun) {
   EXPECT_EQ(Exec({"--put", folder.path() + "/tree:./", "--env", "PATH=/work"}, {"run"}).output,
             "ran\n");
   EXPECT_EQ(Exec({"--put", put + "x"}, {"./x/deep/secret"}).code, 126);
-  for (const char* bad :
-       {"nothing", "/proc/self/mem:m", "/etc/passwd:/usr/local/x", ":/work",
-        "tree:", "/no/such/file:a", "/dev/null:a", "/etc/passwd:/a"}) {
+  for (const char* bad : {"nothing", "/proc/self/mem:m", "/etc/passwd:/usr/local/x", ":/work",
+                          "tree:", "/no/such/file:a", "/dev/null:a", "/etc/passwd:/a"}) {
     const CommandOutcome refused = Exec({"--put", bad}, {"true"});
     EXPECT_EQ(refused.code, 2) << bad << refused.errors;
   }
@@ -134,6 +135,35 @@ TEST(SandboxCommandTest, AnInterruptEndsItAndAGoneReaderToo) {
   const std::string line = std::string("timeout 20 '") + TASKMINT_BINARY +
                            "' sandbox exec -- yes | head -n 1 > /dev/null";
   EXPECT_EQ(std::system(line.c_str()), 0);
+}
+
+TEST(SandboxCommandTest, ABenchTellsEveryRowAndWhichTargetsWereMet) {
+  const CommandOutcome outcome =
+      Taskmint({"sandbox", "bench", "--json", "--rounds", "2", "--seconds", "1", "--sandboxes", "3",
+                "--workload-rounds", "1"});
+  ASSERT_EQ(outcome.code, 0) << outcome.errors;
+  const nlohmann::json told = outcome.Json();
+  ASSERT_TRUE(told.is_object()) << outcome.output;
+  EXPECT_GT(told["machine"]["cores"], 0);
+  std::set<std::string> names;
+  for (const auto& row : told["starts"]) {
+    names.insert(row["name"]);
+    EXPECT_NE(row["missing"].is_null(), row["median_ms"].is_null()) << row.dump();
+    if (row["missing"].is_null()) EXPECT_GT(row["median_ms"], 0) << row.dump();
+  }
+  for (const char* name : {"posix_spawn", "bubblewrap", "runc", "sandbox: open + first exec",
+                           "sandbox: close", "sandbox: exec in a live one"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+  EXPECT_EQ(told["sustained"].size(), 2U);
+  EXPECT_EQ(told["idle"]["sandboxes"], 3);
+  EXPECT_EQ(told["workloads"].size(), 2U);
+  EXPECT_GE(told["targets"].size(), 4U);
+  const CommandOutcome table = Taskmint({"sandbox", "bench", "--only", "idle", "--sandboxes", "2"});
+  EXPECT_EQ(table.code, 0) << table.errors;
+  EXPECT_THAT(table.output, HasSubstr("IDLE, 2 OPEN AT ONCE"));
+  EXPECT_THAT(table.output, Not(HasSubstr("START TO EXIT")));
+  EXPECT_EQ(Taskmint({"sandbox", "bench", "--rounds", "0"}).code, 2);
 }
 
 TEST(SandboxCommandTest, AShellRunsOnATerminalOnly) {
