@@ -104,7 +104,10 @@ Result<std::vector<BaseTree::Entry>> BaseTree::Entries(const std::string& folder
 }
 
 bool BaseTree::Has(const std::string& path) const {
-  return OpenIn(fd(), path, O_PATH | O_NOFOLLOW, kWithoutLinks).valid();
+  const UniqueFd found = OpenIn(fd(), path, O_PATH | O_NOFOLLOW, kWithoutLinks);
+  struct stat info;
+  // Its last part is opened, even where it is a link.
+  return found.valid() && ::fstat(found.get(), &info) == 0 && !S_ISLNK(info.st_mode);
 }
 
 std::optional<std::string> BaseTree::Resolve(const std::string& path) const {

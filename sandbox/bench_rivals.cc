@@ -85,7 +85,7 @@ std::vector<std::string> BubblewrapArguments(const std::string& program) {
       "taskmint",      "--uid",          "1000",          "--gid",      "1000",
       "--ro-bind",     "/usr",           "/usr"};
   const Result<std::shared_ptr<const HostParts>> parts = MakeHostParts();
-  if (parts.ok() && (*parts)->can_disable_userns) arguments.emplace_back("--disable-userns");
+  if (parts.ok() && (*parts)->abilities.disable_userns) arguments.emplace_back("--disable-userns");
   for (const char* path : kRootLinks) {
     const std::string target = LinkTarget(path);
     if (!target.empty())

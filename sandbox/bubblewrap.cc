@@ -170,7 +170,7 @@ Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Ses
                     std::to_string(group_limits_memory ? 0 : limits.memory_bytes_max),
                     std::to_string(limits.file_bytes_max), std::to_string(limits.open_files_max),
                     spec.network.mode == Network::Mode::kNone ? "" : kProxySocketInside,
-                    parts.walls.file_rules ? "rules" : ""});
+                    parts.walls.second ? "second-wall" : ""});
   return start;
 }
 

@@ -41,8 +41,8 @@ class Slot {
 struct Walls {
   bool system_call_filter = true;
   bool network_namespace = true;
-  bool user_drop = true;   // from root to the slot's user
-  bool file_rules = true;  // Landlock
+  bool user_drop = true;  // from root to the slot's user
+  bool second = true;     // Landlock
 };
 
 // What every sandbox of this process shares. Immutable, thread-safe.

@@ -125,6 +125,8 @@ bool IsGivenToUs(const std::string& folder) {
 // A group that holds processes hands nothing on: those of a group that is ours to arrange move into
 // a child of it, as the kernel's documentation asks for (cgroup-v2, no internal processes).
 bool Vacate(const std::string& folder) {
+  const std::string controllers = ReadFile(folder + "/cgroup.controllers");
+  if (!HasWord(controllers, "memory", ' ') || !HasWord(controllers, "pids", ' ')) return false;
   const std::string leaf = folder + "/" + std::string(kLeaf);
   if (!IsGivenToUs(folder) || (::mkdir(leaf.c_str(), 0755) != 0 && errno != EEXIST)) return false;
   // Again while some begin meanwhile.
@@ -137,14 +139,17 @@ bool Vacate(const std::string& folder) {
 }
 
 // The nearest group, from our own upwards, that hands memory and pids on to its children and lets
-// us make some.
+// us make some. Others than root have no business further up than the group that was given to them:
+// what is there is the service manager's, which may change it at any time.
 std::string DelegatingFolder() {
   std::string point, root;
   if (!FindMount("", &point, &root)) return {};
   const std::string own = OwnFolder("");
   for (std::string folder = own; folder.size() >= point.size();
        folder = folder.substr(0, folder.rfind('/'))) {
-    if (::access((folder + "/cgroup.procs").c_str(), W_OK) != 0) continue;
+    const bool is_ours =
+        ::geteuid() == 0 || folder == own || own == folder + "/" + std::string(kLeaf);
+    if (!is_ours || ::access((folder + "/cgroup.procs").c_str(), W_OK) != 0) continue;
     // Works where our own group is the root one, or empty.
     if (HandsOn(folder) || WriteFile(folder + "/cgroup.subtree_control", "+memory +pids")) {
       return folder;

@@ -119,10 +119,10 @@ std::string Inside(Sandbox* sandbox, const std::string& program) {
   return result.ok() ? result->output : "";
 }
 
-Finding ExamineFileRules(Sandbox* sandbox) {
+Finding ExamineSecondWall(Sandbox* sandbox) {
   Finding finding;
-  finding.name = "file rules";
-  finding.ok = true;  // not needed: the mounts are read-only
+  finding.name = "second wall";
+  finding.ok = true;  // not needed: the first ones stand
   // The kernel stacks sixteen sets of rules, and says E2BIG to one more.
   const std::string output =
       Inside(sandbox,
@@ -133,9 +133,8 @@ Finding ExamineFileRules(Sandbox* sandbox) {
              "n = 0\n"
              "while f >= 0 and n < 99 and c.syscall(446, f, 0) == 0: n += 1\n"
              "print(n)\n");
-  finding.detail = output == "15\n" ? "in force behind the read-only mounts (Landlock)"
-                                    : "none: this kernel has no Landlock that can be used; the "
-                                      "read-only mounts stand alone";
+  finding.detail = output == "15\n" ? "in force behind namespaces and filter (Landlock)"
+                                    : "none: this kernel has no Landlock that can be used";
   return finding;
 }
 
@@ -245,7 +244,7 @@ std::vector<Finding> ExamineHost() {
        opened.ok() ? "opens in " + std::to_string(open_ms) + " ms" : Printable(opened.message()),
        opened.ok() ? "" : "mend what is said above and below, then run this again"});
   findings.push_back(ExamineSeccomp(sandbox.get()));
-  findings.push_back(ExamineFileRules(sandbox.get()));
+  findings.push_back(ExamineSecondWall(sandbox.get()));
   findings.push_back(ExamineClocks(sandbox.get()));
   findings.push_back(ExamineFileLimit(sandbox.get()));
   findings.push_back(ExamineLayers());

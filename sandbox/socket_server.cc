@@ -1,6 +1,7 @@
 #include "sandbox/socket_server.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -21,6 +22,7 @@ namespace taskmint::sandbox {
 namespace {
 
 constexpr size_t kConnectionsMax = 64;
+constexpr int64_t kRestMs = 50;
 constexpr char kFolderPrefix[] = "taskmint-proxy-";
 
 // Folders are named after the process: those of dead ones are left over from a kill -9.
@@ -33,7 +35,11 @@ void SweepFolders(const std::string& temporary) {
     const pid_t pid = std::atoi(entry->d_name + sizeof kFolderPrefix - 1);
     if (pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
     const std::string folder = temporary + "/" + entry->d_name;
-    ::unlink((folder + "/socket").c_str());
+    // Anybody may put a link there.
+    const UniqueFd place(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat info;
+    if (!place.valid() || ::fstat(place.get(), &info) != 0 || info.st_uid != ::geteuid()) continue;
+    ::unlinkat(place.get(), "socket", 0);
     ::rmdir(folder.c_str());
   }
   ::closedir(stream);
@@ -119,7 +125,11 @@ void SocketServer::AcceptLoop() {
     if (polled[1].revents != 0) return;
     if (polled[0].revents == 0) continue;
     const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) continue;
+    if (fd < 0) {
+      // No descriptor may be left, and the next look would not wait.
+      AwaitSocket(stop_.get(), POLLIN, stop_.get(), kRestMs);
+      continue;
+    }
     Worker& worker = workers_.emplace_back();
     try {
       worker.thread = std::jthread([this, fd, &worker] {

@@ -37,7 +37,7 @@ run_ctest() {
 }
 
 # What stands between hostile code and this machine is fuzzed for longer.
-walls=" agent_frames proxy_request wire "
+walls=" agent_frames index_page proxy_request recorded_answer wire "
 
 # run_fuzz SECONDS WALLS_SECONDS: every fuzzer for so long, as many at once as there are processors.
 run_fuzz() {

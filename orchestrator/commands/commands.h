@@ -29,8 +29,8 @@ void AddSandboxBench(Command sandbox);
 
 // --store DIR, the same for all of them.
 void AddStoreOption(Command& command, std::string& folder);
-// What a command that is told to the user needs to find that store: " --store 'DIR'", or nothing for
-// the default.
+// What a command that is told to the user needs to find that store: " --store 'DIR'", or nothing
+// for the default.
 std::string StoreArgument(const std::string& folder);
 
 }  // namespace taskmint::orchestrator

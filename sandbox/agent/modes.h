@@ -28,8 +28,8 @@ namespace taskmint::sandbox {
 int Launch(const std::vector<std::string>& arguments);
 
 // Inside, as PID 1. Arguments: control socket, and the limits of a process (processes, address
-// bytes, file bytes, open files; 0: none), the proxy's socket or an empty string, and "rules" for
-// RestrictFiles or anything else.
+// bytes, file bytes, open files; 0: none), the proxy's socket or an empty string, and
+// "second-wall" for RaiseSecondWall or anything else.
 int Serve(const std::vector<std::string>& arguments);
 
 }  // namespace taskmint::sandbox

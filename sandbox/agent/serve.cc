@@ -18,12 +18,11 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/agent/file_rules.h"
 #include "sandbox/agent/files.h"
 #include "sandbox/agent/forwarder.h"
 #include "sandbox/agent/modes.h"
-#include "sandbox/agent/mounts.h"
 #include "sandbox/agent/processes.h"
+#include "sandbox/agent/second_wall.h"
 #include "sandbox/fd.h"
 #include "sandbox/wire.h"
 
@@ -283,11 +282,8 @@ int Serve(const std::vector<std::string>& arguments) {
   if (signals < 0) return 1;
   umask(022);
 
-  if (arguments[6] == "rules") {
-    std::vector<std::string> writable;
-    for (const WritableMount& mount : WritableMounts()) writable.push_back(mount.path);
-    RestrictFiles(writable);  // a second wall: the first stands without it
-  }
+  // The first stands without it.
+  if (arguments[6] == "second-wall") RaiseSecondWall();
 
   Forwarder forwarder;
   if (!arguments[5].empty() && !forwarder.Listen(arguments[5])) return 1;

@@ -25,11 +25,10 @@ int GiveFolders(const std::vector<Stage>& stages, uid_t uid) {
   if (uid == 0) return 0;
   for (const Stage& stage : stages) {
     if (stage.kind != Stage::Kind::kOwn) continue;
-    const UniqueFd folder(open(stage.text.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!folder.valid()) {
-      if (errno == ENOTDIR) continue;  // a file stays whose it is
-      return Fail("open", stage.text);
-    }
+    const UniqueFd folder(open(stage.text.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat info;
+    if (!folder.valid() || fstat(folder.get(), &info) != 0) return Fail("open", stage.text);
+    if (!S_ISDIR(info.st_mode)) continue;  // a file stays whose it is, and a link is none of ours
     const std::string place = "/proc/self/fd/" + std::to_string(folder.get());
     if (chown(place.c_str(), uid, uid) != 0) return Fail("chown", stage.text);
   }
@@ -65,6 +64,7 @@ struct Source {
 // A file or folder; invalid with errno set.
 UniqueFd OpenBelow(const Stage& stage) {
   const UniqueFd base(open(stage.base.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!base.valid()) return UniqueFd();
   open_how how{};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;

@@ -45,6 +45,12 @@ std::string_view TakeWord(std::string_view& text, char separator) {
   return word;
 }
 
+std::string LinkTarget(const std::string& path) {
+  char target[256];
+  const ssize_t size = readlink(path.c_str(), target, sizeof target);
+  return {target, size > 0 ? static_cast<size_t>(size) : 0};
+}
+
 uint64_t Number(std::string_view digits) {
   uint64_t value = 0;
   for (const char digit : digits) {
@@ -74,12 +80,24 @@ uint64_t CpuMicroseconds(const rusage& usage) {
   return microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
 }
 
+// Where the container's /proc is all there is, what is not of this sandbox is in it, too. Its
+// numbers are the container's: this process's own is another than it knows.
+bool IsForeign(const char* pid) {
+  static const bool has_own = LinkTarget("/proc/self") == std::to_string(getpid());
+  if (has_own) return false;
+  static const std::string inside = LinkTarget("/proc/self/ns/pid");
+  return LinkTarget("/proc/self") == pid ||
+         LinkTarget(std::string("/proc/") + pid + "/ns/pid") != inside;
+}
+
 uint64_t CpuMicrosecondsInside() {
   const UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const uint64_t tick_us = 1'000'000 / static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
   uint64_t total = 0;
   ForEachName(proc.get(), [&](const char* name) {
-    if (name[0] < '0' || name[0] > '9' || std::string_view(name) == "1") return 0;
+    if (name[0] < '0' || name[0] > '9' || std::string_view(name) == "1" || IsForeign(name)) {
+      return 0;
+    }
     total += tick_us * TicksOf(ReadSmall(std::string("/proc/") + name + "/stat"));
     return 0;
   });

@@ -130,6 +130,11 @@ Result<std::unique_ptr<PackageCache>> PackageCache::Record(const RecordOptions& 
                             Upstream::Make(options.certificate_files, options.upstream_limits));
   std::vector<RecordedIndex> indexes;
   for (const PackageIndex& index : options.indexes) {
+    if (HasCredentials(index.url)) {
+      return BadIndex(
+          "a package index that wants a password cannot be recorded, since what runs inside could "
+          "ask with it for whatever its host has: name an index without one, such as a mirror");
+    }
     auto url = ParsePackageUrl(index.url);
     if (!url.ok()) return BadIndex("a package index: " + url.status().message());
     if (url->target.find('?') != std::string::npos) {
@@ -137,8 +142,6 @@ Result<std::unique_ptr<PackageCache>> PackageCache::Record(const RecordOptions& 
     }
     // With a slash at its end or without, it is the same index.
     while (url->target.size() > 1 && url->target.ends_with('/')) url->target.pop_back();
-    const std::string credentials = CredentialsOfUrl(index.url);
-    if (!credentials.empty()) upstream->SetCredentials(url->host, credentials);
     indexes.push_back({index.kind, *url});
   }
   TASKMINT_ASSIGN_OR_RETURN(

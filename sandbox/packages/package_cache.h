@@ -20,8 +20,7 @@ namespace taskmint::sandbox {
 // A package index as the package managers' settings name it.
 struct PackageIndex {
   IndexKind kind = IndexKind::kPython;
-  // http or https, with credentials where the settings have them; they are sent to that host alone,
-  // written down nowhere and unknown inside.
+  // http or https, without credentials.
   std::string url;
 };
 

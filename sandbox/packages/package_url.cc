@@ -121,7 +121,7 @@ std::string PackageUrl::Text() const {
 
 Result<PackageUrl> ParsePackageUrl(const std::string& url) {
   const auto host = HostOfUrl(url);
-  if (!host.ok()) return BadUrl(url);
+  if (!host.ok()) return host.status();
   PackageUrl parsed;
   parsed.host = *host;
   parsed.is_tls = LowerCase(url.substr(0, 8)) == "https://";
@@ -134,14 +134,11 @@ Result<PackageUrl> ParsePackageUrl(const std::string& url) {
   return parsed;
 }
 
-std::string CredentialsOfUrl(const std::string& url) {
+bool HasCredentials(const std::string& url) {
   const size_t begin = url.find("://");
-  if (begin == std::string::npos) return "";
-  const size_t end = url.find_first_of("/?#", begin + 3);
-  const std::string authority =
-      url.substr(begin + 3, end == std::string::npos ? end : end - begin - 3);
-  const size_t at = authority.rfind('@');
-  return at == std::string::npos ? "" : Unescape(authority.substr(0, at)).value_or("");
+  if (begin == std::string::npos) return false;
+  // A password may hold what ends a host's name, though it should not.
+  return url.find('@', begin + 3) < url.find_first_of("?#", begin + 3);
 }
 
 Result<PackageUrl> ResolveReference(const PackageUrl& base, const std::string& reference,

@@ -30,8 +30,8 @@ struct PackageUrl {
 // in a URL, and for segments of dots, escaped or not.
 Result<PackageUrl> ParsePackageUrl(const std::string& url);
 
-// "user:password" of a URL, unescaped; empty without one.
-std::string CredentialsOfUrl(const std::string& url);
+// Whether a URL holds a user or a password.
+bool HasCredentials(const std::string& url);
 
 // `reference` as found on the page `base` (RFC 3986, 5.2). Its fragment, with the '#', goes into
 // `fragment` where that is not null. Errors as ParsePackageUrl's; also for what would be fetched

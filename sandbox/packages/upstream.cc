@@ -35,15 +35,6 @@ constexpr const char* kCertificateFileVariables[] = {"PIP_CERT", "REQUESTS_CA_BU
 
 std::string TextOfView(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
-std::string Base64(const std::string& bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');  // and a NUL
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()),
-                                   static_cast<int>(bytes.size()));
-  text.resize(static_cast<size_t>(size));
-  return text;
-}
-
 bool IsRedirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
@@ -141,10 +132,6 @@ Result<std::unique_ptr<Upstream>> Upstream::Make(const std::vector<std::string>&
   return upstream;
 }
 
-void Upstream::SetCredentials(const AllowedHost& host, const std::string& credentials) {
-  credentials_[PackageUrl{true, host, ""}.Authority()] = "Basic " + Base64(credentials);
-}
-
 Status Upstream::Fetch(const UpstreamRequest& request, const AllowedHosts& allowed,
                        const std::function<Status(const UpstreamHead&)>& on_head,
                        const std::function<Status(std::string_view)>& on_bytes, int stop_fd,
@@ -189,9 +176,6 @@ Status Upstream::FetchOnce(const UpstreamRequest& request, Addresses addresses,
   message.set(http::field::accept, request.accept);
   message.set(http::field::accept_encoding, "identity");
   message.set(http::field::connection, "close");
-  if (const auto found = credentials_.find(url.Authority()); found != credentials_.end()) {
-    message.set(http::field::authorization, found->second);
-  }
   boost::asio::io_context context;
   PolledStream socket(context, fd.get(), hop.stop_fd, limits_.idle_ms_max, limits_.wall_ms_max);
   Status status;

@@ -54,9 +54,6 @@ class Upstream {
                                                 const UpstreamLimits& limits);
   ~Upstream();
 
-  // "user:password" that is sent to a host, and to no other. Before the first Fetch.
-  void SetCredentials(const AllowedHost& host, const std::string& credentials);
-
   // Hosts off the list, redirects to them, and addresses that they may not have, are
   // PERMISSION_DENIED; UNAVAILABLE where the host cannot be reached, its certificate does not hold,
   // or it breaks off; both say which host. Where the status is 200 and the method GET, `on_head`
@@ -75,7 +72,6 @@ class Upstream {
 
   std::unique_ptr<Tls> tls_;
   UpstreamLimits limits_;
-  std::map<std::string, std::string> credentials_;  // "host:port" -> Authorization
 };
 
 }  // namespace taskmint::sandbox

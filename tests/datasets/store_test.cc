@@ -325,7 +325,7 @@ TEST_F(StoreTest, CountsTheFunnel) {
     EXPECT_EQ(row.source, "/src/run");
     rows.push_back(row.reason + " " + std::to_string(row.count));
   }
-  EXPECT_THAT(rows, UnorderedElementsAre("oracle 2", "kept 1", "surplus 1", "pending 1"));
+  EXPECT_THAT(rows, UnorderedElementsAre("oracle 2", "kept 1", "surplus 1", "not tried 1"));
 }
 
 TEST_F(StoreTest, KeepsEnvironments) {

@@ -175,7 +175,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Canary{"seccomp", Without(&Walls::system_call_filter)},
         // Abstract sockets have the second wall before them, too.
-        Canary{"net namespace", Without(&Walls::network_namespace, &Walls::file_rules)},
+        Canary{"net namespace", Without(&Walls::network_namespace, &Walls::second)},
         Canary{"uid drop", Without(&Walls::user_drop)},
         Canary{"pids limit", {}, [](Attack& attack) { attack.spec.limits.processes_max = 30'000; }},
         Canary{"tmpfs limit",

@@ -139,8 +139,10 @@ TEST(PackageUrlTest, RoutesGoThereAndBack) {
     ASSERT_TRUE(inside.starts_with("http://127.0.0.1:3128/")) << inside;
     EXPECT_EQ(route(inside.substr(inside.find('/', 7))), url);
   }
-  EXPECT_EQ(CredentialsOfUrl("https://us%40er:wo:rd@h/"), "us@er:wo:rd");
-  EXPECT_EQ(CredentialsOfUrl("https://h/@x"), "");
+  EXPECT_TRUE(HasCredentials("https://us%40er:wo:rd@h/"));
+  EXPECT_TRUE(HasCredentials("https://token@h"));
+  EXPECT_TRUE(HasCredentials("https://us:w/rd@h/"));
+  EXPECT_FALSE(HasCredentials("https://h/?@x"));
 }
 
 TEST(PackageUrlTest, OtherRoutesAreRefused) {

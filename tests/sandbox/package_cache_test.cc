@@ -309,21 +309,13 @@ TEST_F(PackageCacheTest, AKillLosesNothingThatWasGivenWhole) {
   EXPECT_TRUE(Ask(cache->socket_path(), slow).body == wheel_);
 }
 
-TEST_F(PackageCacheTest, CredentialsGoToTheirHostAloneAndAreWrittenNowhere) {
-  const std::string secret = server_->File("secret/" + std::string(kWheel));
-  EXPECT_EQ(Ask(StartRecording(options_)->socket_path(), secret).status, 401);
-  options_.indexes[0].url.insert(7, "user:word@");
-  options_.allowed = {{"127.0.0.1", static_cast<uint16_t>(server_->files_port)}};
-  auto cache = StartRecording(options_);
-  EXPECT_TRUE(Ask(cache->socket_path(), secret).body == wheel_);
-  const CacheAnswer page = Ask(cache->socket_path(), "/index/0/stone/");
-  EXPECT_EQ(page.status, 200);
-  EXPECT_THAT(page.body, Not(HasSubstr("word")));
-  EXPECT_EQ(Ask(cache->socket_path(), server_->File("away/" + std::string(kWheel))).status, 200);
-  const std::string requests = ReadAll(index_.path() + "/requests");
-  EXPECT_THAT(requests, HasSubstr("/files/away/" + std::string(kWheel) + " identity Basic"));
-  EXPECT_THAT(requests, HasSubstr("/files/" + std::string(kWheel) + " identity None"));
-  EXPECT_FALSE(Holds(recording_.path(), "word"));
+TEST_F(PackageCacheTest, AnIndexWithAPasswordIsRefusedAndThePasswordNotRepeated) {
+  options_.indexes[0].url.insert(7, "user:w/ord@");
+  const auto cache = PackageCache::Record(options_);
+  EXPECT_EQ(cache.status().code(), Code::kInvalidArgument);
+  EXPECT_THAT(cache.status().message(), HasSubstr("password"));
+  EXPECT_THAT(cache.status().message(), Not(HasSubstr("ord@")));
+  EXPECT_EQ(ReadAll(index_.path() + "/requests"), "");
 }
 
 TEST_F(PackageCacheTest, NonsenseGetsAnAnswer) {
