@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "tests/environments/git_fixture.h"
+#include "tests/environments/index_server.h"
 #include "tests/orchestrator/command_process.h"
 
 namespace taskmint::orchestrator {
@@ -81,6 +82,49 @@ TEST(SandboxCommandTest, ThereIsNoNetworkAndNothingOfTheCallersEnvironment) {
                 "env | grep -c SECRET; echo $COLOUR; cat /proc/net/dev | grep -vc lo:"},
                {{"SECRET_OF_TEST", "x"}});
   EXPECT_EQ(seen.output, "0\nblue\n2\n") << seen.errors;
+}
+
+TEST(SandboxCommandTest, PackagesAreRecordedAndReplayedWithoutTheIndex) {
+  const TemporaryFolder folder;
+  const std::string index = folder.path() + "/index", kept = folder.path() + "/kept";
+  std::filesystem::create_directory(index);
+  std::ofstream(index + "/stone-1.0-py3-none-any.whl") << "bytes of a wheel";
+  const std::string get =
+      "import os, re, urllib.request as r\n"
+      "page = r.urlopen(os.environ['PIP_INDEX_URL'] + 'stone/').read().decode()\n"
+      "print(r.urlopen(re.search('href=\"([^\"#]+)', page)[1]).read().decode())\n";
+  const auto run = [&](const std::vector<std::string>& options, const std::string& url) {
+    std::vector<std::string> arguments = {"sandbox", "exec"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    arguments.insert(arguments.end(), {"--", "python3", "-c", get});
+    return Taskmint(arguments, {{"UV_DEFAULT_INDEX", url},
+                                {"HOME", folder.path()},
+                                {"UV_NO_INDEX", ""},
+                                {"UV_INDEX_URL", ""},
+                                {"PIP_INDEX_URL", ""}});
+  };
+  {
+    const environments::IndexServer server(index);
+    const CommandOutcome recorded =
+        run({"--network", "record:" + kept, "--allow",
+             "127.0.0.1:" + std::to_string(server.files_port)},
+            "http://127.0.0.1:" + std::to_string(server.port) + "/simple");
+    EXPECT_EQ(recorded.output, "bytes of a wheel\n") << recorded.errors;
+  }
+  const CommandOutcome replayed = run({"--network", "replay:" + kept}, "");
+  EXPECT_EQ(replayed.output, "bytes of a wheel\n") << replayed.errors;
+  for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{
+           {"--network", "sometimes"},
+           {"--network", "allow-list"},
+           {"--network", "replay:"},
+           {"--network", "none", "--allow", "a.example"},
+           {"--network", "replay:" + kept, "--allow", "a.example"},
+           {"--network", "record:" + kept}}) {
+    const CommandOutcome refused = run(bad, "");
+    EXPECT_EQ(refused.code, 2) << bad[1] << refused.errors;
+  }
+  EXPECT_THAT(run({"--network", "replay:" + folder.path() + "/none"}, "").errors,
+              HasSubstr("record first"));
 }
 
 TEST(SandboxCommandTest, EveryLimitIsToldByItsName) {
