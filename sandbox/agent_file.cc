@@ -15,15 +15,15 @@
 namespace taskmint::sandbox {
 namespace {
 
-constexpr std::string_view kFilePrefix = "taskmint-agent-";
+constexpr std::string_view kAgentFilePrefix = "taskmint-agent-";
 
 // Files are named after the process: those of dead ones are left over from a kill -9.
 void SweepAgentFiles(const std::string& folder) {
   DIR* stream = ::opendir(folder.c_str());
   if (stream == nullptr) return;
   while (const dirent* entry = ::readdir(stream)) {
-    if (!std::string_view(entry->d_name).starts_with(kFilePrefix)) continue;
-    const pid_t pid = std::atoi(entry->d_name + kFilePrefix.size());
+    if (!std::string_view(entry->d_name).starts_with(kAgentFilePrefix)) continue;
+    const pid_t pid = std::atoi(entry->d_name + kAgentFilePrefix.size());
     if (pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
     ::unlink((folder + "/" + entry->d_name).c_str());
   }
@@ -35,7 +35,7 @@ bool CanRunFrom(int fd) {
   return ::fstatvfs(fd, &kind) == 0 && (kind.f_flag & (ST_NOEXEC | ST_RDONLY)) == 0;
 }
 
-bool WriteAll(int fd, std::string_view bytes) {
+bool WriteAgent(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t size = ::write(fd, bytes.data(), bytes.size());
     if (size < 0 && errno == EINTR) continue;
@@ -52,11 +52,11 @@ std::unique_ptr<const AgentFile> AgentFile::Make(std::string_view bytes) {
   for (const std::string folder : {"/dev/shm", "/tmp"}) {
     SweepAgentFiles(folder);
     std::string path =
-        folder + "/" + std::string(kFilePrefix) + std::to_string(::getpid()) + "-XXXXXX";
+        folder + "/" + std::string(kAgentFilePrefix) + std::to_string(::getpid()) + "-XXXXXX";
     const UniqueFd file(::mkostemp(path.data(), O_CLOEXEC));
     if (!file.valid()) continue;
     struct stat info;
-    if (CanRunFrom(file.get()) && WriteAll(file.get(), bytes) && ::fchmod(file.get(), 0555) == 0 &&
+    if (CanRunFrom(file.get()) && WriteAgent(file.get(), bytes) && ::fchmod(file.get(), 0555) == 0 &&
         ::fstat(file.get(), &info) == 0) {
       return std::unique_ptr<const AgentFile>(new AgentFile(path, info.st_dev, info.st_ino));
     }

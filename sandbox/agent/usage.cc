@@ -45,7 +45,7 @@ std::string_view TakeWord(std::string_view& text, char separator) {
   return word;
 }
 
-std::string LinkTarget(const std::string& path) {
+std::string ReadLink(const std::string& path) {
   char target[256];
   const ssize_t size = readlink(path.c_str(), target, sizeof target);
   return {target, size > 0 ? static_cast<size_t>(size) : 0};
@@ -83,11 +83,11 @@ uint64_t CpuMicroseconds(const rusage& usage) {
 // Where the container's /proc is all there is, what is not of this sandbox is in it, too. Its
 // numbers are the container's: this process's own is another than it knows.
 bool IsForeign(const char* pid) {
-  static const bool has_own = LinkTarget("/proc/self") == std::to_string(getpid());
+  static const bool has_own = ReadLink("/proc/self") == std::to_string(getpid());
   if (has_own) return false;
-  static const std::string inside = LinkTarget("/proc/self/ns/pid");
-  return LinkTarget("/proc/self") == pid ||
-         LinkTarget(std::string("/proc/") + pid + "/ns/pid") != inside;
+  static const std::string inside = ReadLink("/proc/self/ns/pid");
+  return ReadLink("/proc/self") == pid ||
+         ReadLink(std::string("/proc/") + pid + "/ns/pid") != inside;
 }
 
 uint64_t CpuMicrosecondsInside() {

@@ -118,11 +118,15 @@ TEST(SandboxCommandTest, PackagesAreRecordedAndReplayedWithoutTheIndex) {
            {"--network", "allow-list"},
            {"--network", "replay:"},
            {"--network", "none", "--allow", "a.example"},
-           {"--network", "replay:" + kept, "--allow", "a.example"},
-           {"--network", "record:" + kept}}) {
+           {"--network", "replay:" + kept, "--allow", "a.example"}}) {
     const CommandOutcome refused = run(bad, "");
     EXPECT_EQ(refused.code, 2) << bad[1] << refused.errors;
   }
+  const CommandOutcome secret =
+      run({"--network", "record:" + kept}, "http://me:word@127.0.0.1:9/simple");
+  EXPECT_EQ(secret.code, 2);
+  EXPECT_THAT(secret.errors, HasSubstr("wants a password"));
+  EXPECT_THAT(secret.errors, Not(HasSubstr("word@")));
   EXPECT_THAT(run({"--network", "replay:" + folder.path() + "/none"}, "").errors,
               HasSubstr("record first"));
 }

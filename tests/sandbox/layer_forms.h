@@ -4,9 +4,11 @@
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "sandbox/layer_store.h"
 
@@ -31,8 +33,6 @@ struct LayerForm {
 
 inline void PrintTo(const LayerForm& form, std::ostream* stream) { *stream << form.name; }
 
-inline constexpr LayerForm kLayerForms[] = {{"folder", false}, {"image", true}};
-
 // Since 6.12; a kernel that has it must not fall back silently.
 inline bool LayerForm::Mounts() {
   static const bool mounts = [] {
@@ -43,6 +43,13 @@ inline bool LayerForm::Mounts() {
     return read && (major > 6 || (major == 6 && minor >= 12));
   }();
   return mounts;
+}
+
+// Those that this machine makes and mounts.
+inline std::vector<LayerForm> LayerForms() {
+  std::vector<LayerForm> forms = {{"folder", false}};
+  if (const LayerForm image{"image", true}; image.works()) forms.push_back(image);
+  return forms;
 }
 
 }  // namespace taskmint::sandbox
