@@ -35,7 +35,7 @@ bool CanRunFrom(int fd) {
   return ::fstatvfs(fd, &kind) == 0 && (kind.f_flag & (ST_NOEXEC | ST_RDONLY)) == 0;
 }
 
-bool WriteAll(int fd, std::string_view bytes) {
+bool WriteAgent(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t size = ::write(fd, bytes.data(), bytes.size());
     if (size < 0 && errno == EINTR) continue;
@@ -56,8 +56,8 @@ std::unique_ptr<const AgentFile> AgentFile::Make(std::string_view bytes) {
     const UniqueFd file(::mkostemp(path.data(), O_CLOEXEC));
     if (!file.valid()) continue;
     struct stat info;
-    if (CanRunFrom(file.get()) && WriteAll(file.get(), bytes) && ::fchmod(file.get(), 0555) == 0 &&
-        ::fstat(file.get(), &info) == 0) {
+    if (CanRunFrom(file.get()) && WriteAgent(file.get(), bytes) &&
+        ::fchmod(file.get(), 0555) == 0 && ::fstat(file.get(), &info) == 0) {
       return std::unique_ptr<const AgentFile>(new AgentFile(path, info.st_dev, info.st_ino));
     }
     ::unlink(path.c_str());

@@ -50,7 +50,7 @@ std::string Number(double value, int digits) {
 
 std::string Times(double ratio) { return ratio > 0 ? Number(ratio, 2) + " x" : "-"; }
 
-sandbox::BenchPlan PlanOf(const BenchOptions& options) {
+sandbox::BenchPlan BenchPlanOf(const BenchOptions& options) {
   sandbox::BenchPlan plan;
   const auto part = [&](const char* name, int64_t amount, int64_t quick_max) {
     if (!options.only.empty() && options.only != name) return int64_t{0};
@@ -151,7 +151,7 @@ json WorkloadsJson(const BenchReport& report) {
   return rows;
 }
 
-json ReportJson(const BenchReport& report) {
+json BenchJson(const BenchReport& report) {
   utsname system{};
   ::uname(&system);
   json targets = json::array();
@@ -238,7 +238,7 @@ void PrintTargets(const BenchReport& report) {
   table.Print();
 }
 
-void PrintReport(const BenchReport& report) {
+void PrintBench(const BenchReport& report) {
   if (!report.starts.empty()) PrintStarts(report);
   if (!report.sustained.empty()) PrintSustained(report);
   if (report.idle.sandboxes > 0) PrintIdle(report.idle);
@@ -279,7 +279,7 @@ int RunBench(const BenchOptions& options) {
   const auto progress = [&](const std::string& part, int64_t done, int64_t total) {
     line.Show(part + ": " + std::to_string(done) + " of " + std::to_string(total));
   };
-  const auto report = sandbox::MeasureSandbox(PlanOf(options), progress, interrupt.token());
+  const auto report = sandbox::MeasureSandbox(BenchPlanOf(options), progress, interrupt.token());
   line.End();
   if (interrupt.interrupted()) return kExitInterrupted;
   if (!report.ok()) {
@@ -287,9 +287,9 @@ int RunBench(const BenchOptions& options) {
     return kExitNoSandbox;
   }
   if (options.json)
-    PrintOut(DumpJson(ReportJson(*report), true) + "\n");
+    PrintOut(DumpJson(BenchJson(*report), true) + "\n");
   else
-    PrintReport(*report);
+    PrintBench(*report);
   return kExitDone;
 }
 
