@@ -189,6 +189,9 @@ Result<std::vector<WorkloadCost>> MeasureWorkloads(int64_t rounds,
       workload.cost.with_median_ms = MedianOf(workload.with_ms);
       workload.cost.without_median_ms = MedianOf(workload.without_ms);
       workload.cost.cost_percent = 100 * (MedianOf(workload.ratios) - 1);
+      const MedianInterval interval = MedianIntervalOf(workload.ratios);
+      workload.cost.cost_low_percent = 100 * (interval.low - 1);
+      workload.cost.cost_high_percent = 100 * (interval.high - 1);
     }
     costs.push_back(std::move(workload.cost));
   }

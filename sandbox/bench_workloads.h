@@ -21,8 +21,11 @@ struct WorkloadCost {
   double with_median_ms = 0;
   double without_median_ms = 0;
   // Median over the rounds of the time with walls by that without in the same round, less one, in
-  // percent.
+  // percent, and the interval in which that median lies (MedianIntervalOf). One that holds 0 says
+  // that no cost was seen, and one that is wide, that the machine was too busy to see it.
   double cost_percent = 0;
+  double cost_low_percent = 0;
+  double cost_high_percent = 0;
 };
 
 // Runs a compilation and a suite of tests in two open sandboxes, in turns. One is as every sandbox

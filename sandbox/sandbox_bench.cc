@@ -241,16 +241,18 @@ class Starts {
 };
 
 // Runs `once` in as many threads as there are cores until the slice is over, and adds to `row`.
-Status RunSlice(const std::function<Status()>& once, SustainedRow& row, double& seconds) {
+Status RunSlice(const std::function<Status()>& once, SustainedRow& row) {
   std::atomic<int64_t> runs = 0;
+  std::atomic<bool> failed = false;
   std::mutex mutex;
   Status failure;
   const auto begin = SteadyClock::now();
   {
     std::vector<std::jthread> threads;
     for (int64_t i = 0; i < row.threads; ++i) {
-      threads.emplace_back([&](const std::stop_token& others_failed) {
-        while (!others_failed.stop_requested() && MsSince(begin) < kSliceMs) {
+      // Without the thread's own stop token: its destructor asks it to stop at once.
+      threads.emplace_back([&] {
+        while (!failed && MsSince(begin) < kSliceMs) {
           const Status status = once();
           if (status.ok()) {
             ++runs;
@@ -258,12 +260,12 @@ Status RunSlice(const std::function<Status()>& once, SustainedRow& row, double& 
           }
           const std::lock_guard lock(mutex);
           failure = status;
-          return;
+          failed = true;
         }
       });
     }
   }
-  seconds += MsSince(begin) / 1000;
+  row.seconds += MsSince(begin) / 1000;
   row.runs += runs;
   return failure;
 }
@@ -274,8 +276,8 @@ Result<std::vector<SustainedRow>> MeasureSustained(const OwnStarts& own,
                                                    const BenchProgress& progress,
                                                    const std::stop_token& stop) {
   const int64_t cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
-  SustainedRow sandbox{"sandbox: open, exec, close", {}, cores, 0, 0};
-  SustainedRow rival{kBubblewrapRow, "not measured", cores, 0, 0};
+  SustainedRow sandbox{"sandbox: open, exec, close", {}, cores, 0, 0, 0};
+  SustainedRow rival{kBubblewrapRow, "not measured", cores, 0, 0, 0};
   std::function<Status()> run_rival;
   std::atomic<int64_t> number = int64_t{1} << 32;  // apart from those of the starts
   for (const BenchRival& each : rivals) {
@@ -283,25 +285,32 @@ Result<std::vector<SustainedRow>> MeasureSustained(const OwnStarts& own,
     rival.missing = each.missing();
     run_rival = [&each, &number] { return each.Run(number++).status(); };
   }
-  double sandbox_s = 0;
-  double rival_s = 0;
   const int64_t slices = std::max<int64_t>(1, sustained_ms / kSliceMs);
   for (int64_t slice = 0; slice < slices; ++slice) {
     if (stop.stop_requested()) return Cancelled();
     if (rival.missing.empty()) {
-      if (const Status ran = RunSlice(run_rival, rival, rival_s); !ran.ok()) {
+      if (const Status ran = RunSlice(run_rival, rival); !ran.ok()) {
         rival.missing = ran.message();
       }
     }
-    TASKMINT_RETURN_IF_ERROR(RunSlice([&] { return own.OpenExecClose(stop); }, sandbox, sandbox_s));
+    TASKMINT_RETURN_IF_ERROR(RunSlice([&] { return own.OpenExecClose(stop); }, sandbox));
     progress("sustained", slice + 1, slices);
   }
-  sandbox.runs_per_second = static_cast<double>(sandbox.runs) / sandbox_s;
-  if (rival.missing.empty()) rival.runs_per_second = static_cast<double>(rival.runs) / rival_s;
+  sandbox.runs_per_second = static_cast<double>(sandbox.runs) / sandbox.seconds;
+  if (rival.missing.empty())
+    rival.runs_per_second = static_cast<double>(rival.runs) / rival.seconds;
   return std::vector<SustainedRow>{std::move(rival), std::move(sandbox)};
 }
 
 }  // namespace
+
+MedianInterval MedianIntervalOf(std::vector<double>& numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  const auto count = static_cast<double>(numbers.size());
+  const double rank = std::floor(count / 2 - 0.98 * std::sqrt(count));
+  const auto cut = static_cast<size_t>(std::max(0.0, rank));
+  return {numbers[cut], numbers[numbers.size() - 1 - cut]};
+}
 
 double MedianOf(std::vector<double>& numbers) {
   std::sort(numbers.begin(), numbers.end());

@@ -50,6 +50,7 @@ struct SustainedRow {
   std::string missing;
   int64_t threads = 0;
   int64_t runs = 0;
+  double seconds = 0;  // of all its slices
   double runs_per_second = 0;
 };
 
@@ -82,6 +83,15 @@ Result<BenchReport> MeasureSandbox(const BenchPlan& plan, const BenchProgress& p
 // The middle, and the least that 99 in 100 do not exceed, of at least one number; sorts them.
 double MedianOf(std::vector<double>& numbers);
 double Percentile99Of(std::vector<double>& numbers);
+
+// Where the median of what they were drawn from lies, with about 95 in 100 certainty, by their
+// order alone (normal approximation of the binomial ranks); of fewer than six, the least and the
+// greatest, which are less certain.
+struct MedianInterval {
+  double low = 0;
+  double high = 0;
+};
+MedianInterval MedianIntervalOf(std::vector<double>& numbers);
 
 }  // namespace taskmint::sandbox
 

@@ -38,8 +38,17 @@ struct Target {
   double limit;
   bool at_least;
   std::optional<double> measured;
+  // Where the measurement tells how certain it is.
+  std::optional<double> low = {};
+  std::optional<double> high = {};
 
-  bool met() const { return measured && (at_least ? *measured >= limit : *measured <= limit); }
+  // "met", "missed", or "undecided" where the limit lies within what is uncertain.
+  const char* Verdict() const {
+    const auto holds = [&](double value) { return at_least ? value >= limit : value <= limit; };
+    const bool low_holds = holds(low.value_or(*measured));
+    if (low_holds != holds(high.value_or(*measured))) return "undecided";
+    return low_holds ? "met" : "missed";
+  }
 };
 
 std::string Number(double value, int digits) {
@@ -82,9 +91,9 @@ std::vector<Target> TargetsOf(const BenchReport& report) {
       {"idle memory of a sandbox", "MB", 1.5, false, idle_mb}};
   for (const auto& cost : report.workloads) {
     const bool tests = cost.name == "tests";
+    if (!cost.missing.empty()) continue;
     targets.push_back({tests ? "filter and limits on tests" : "filter and limits on a compile", "%",
-                       5, false,
-                       cost.missing.empty() ? std::optional(cost.cost_percent) : std::nullopt});
+                       5, false, cost.cost_percent, cost.cost_low_percent, cost.cost_high_percent});
   }
   std::erase_if(targets, [](const Target& target) { return !target.measured; });
   return targets;
@@ -117,6 +126,7 @@ json SustainedJson(const BenchReport& report) {
                     {"missing", there ? json() : json(row.missing)},
                     {"threads", row.threads},
                     {"runs", row.runs},
+                    {"seconds", Rounded(row.seconds)},
                     {"runs_per_second", NumberOrNull(there, row.runs_per_second)}});
   }
   return rows;
@@ -146,7 +156,9 @@ json WorkloadsJson(const BenchReport& report) {
                     {"rounds", cost.rounds},
                     {"with_median_ms", NumberOrNull(there, cost.with_median_ms)},
                     {"without_median_ms", NumberOrNull(there, cost.without_median_ms)},
-                    {"cost_percent", NumberOrNull(there, cost.cost_percent)}});
+                    {"cost_percent", NumberOrNull(there, cost.cost_percent)},
+                    {"cost_low_percent", NumberOrNull(there, cost.cost_low_percent)},
+                    {"cost_high_percent", NumberOrNull(there, cost.cost_high_percent)}});
   }
   return rows;
 }
@@ -160,7 +172,7 @@ json BenchJson(const BenchReport& report) {
                        {"unit", target.unit},
                        {target.at_least ? "at_least" : "at_most", target.limit},
                        {"measured", Rounded(*target.measured)},
-                       {"met", target.met()}});
+                       {"verdict", target.Verdict()}});
   }
   return {{"machine",
            {{"cores", report.load.cores},
@@ -214,15 +226,17 @@ void PrintIdle(const sandbox::IdleMemory& idle) {
 }
 
 void PrintWorkloads(const BenchReport& report) {
-  Table table({"FILTER AND LIMITS", "WITH MS", "WITHOUT MS", "COST", "ROUNDS"});
+  Table table({"FILTER AND LIMITS", "WITH MS", "WITHOUT MS", "COST", "BETWEEN", "ROUNDS"});
   for (const auto& cost : report.workloads) {
     const std::string name = cost.name + " (" + cost.program + ")";
     if (!cost.missing.empty()) {
-      table.Add({name, "-", "-", "-", cost.missing}, Tint::kDim);
+      table.Add({name, "-", "-", "-", "-", cost.missing}, Tint::kDim);
       continue;
     }
     table.Add({name, Number(cost.with_median_ms, 0), Number(cost.without_median_ms, 0),
-               Number(cost.cost_percent, 1) + " %", std::to_string(cost.rounds)});
+               Number(cost.cost_percent, 1) + " %",
+               Number(cost.cost_low_percent, 1) + " and " + Number(cost.cost_high_percent, 1),
+               std::to_string(cost.rounds)});
   }
   table.Print();
 }
@@ -232,8 +246,8 @@ void PrintTargets(const BenchReport& report) {
   for (const Target& target : TargetsOf(report)) {
     const std::string limit = Number(target.limit, 1) + " " + target.unit;
     table.Add({target.name, (target.at_least ? ">= " : "<= ") + limit, Number(*target.measured, 2),
-               target.met() ? "met" : "missed"},
-              target.met() ? Tint::kGreen : Tint::kYellow);
+               target.Verdict()},
+              std::string_view(target.Verdict()) == "met" ? Tint::kGreen : Tint::kYellow);
   }
   table.Print();
 }

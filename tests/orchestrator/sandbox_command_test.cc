@@ -197,7 +197,9 @@ TEST(SandboxCommandTest, ABenchTellsEveryRowAndWhichTargetsWereMet) {
   for (const auto& row : told["starts"]) {
     names.insert(row["name"]);
     EXPECT_NE(row["missing"].is_null(), row["median_ms"].is_null()) << row.dump();
-    if (row["missing"].is_null()) EXPECT_GT(row["median_ms"], 0) << row.dump();
+    if (row["missing"].is_null()) {
+      EXPECT_GT(row["median_ms"], 0) << row.dump();
+    }
   }
   for (const char* name : {"posix_spawn", "bubblewrap", "runc", "sandbox: open + first exec",
                            "sandbox: close", "sandbox: exec in a live one"}) {

@@ -50,8 +50,12 @@ TEST(SandboxBenchTest, EveryPartIsMeasuredAndEveryRowHasNumbersOrSaysWhyNot) {
   }
   EXPECT_EQ(RowOf(*report, kBubblewrapRow)->by_bubblewrap, 1);
   ASSERT_EQ(report->sustained.size(), 2U);
-  EXPECT_GT(report->sustained.back().runs, 0);
-  EXPECT_GT(report->sustained.back().runs_per_second, 0);
+  for (const SustainedRow& row : report->sustained) {
+    // It lasted as long as it was told to, and each thread took part.
+    EXPECT_GE(row.seconds, 0.5) << row.name;
+    EXPECT_GE(row.runs, row.threads) << row.name;
+    EXPECT_NEAR(row.runs_per_second, static_cast<double>(row.runs) / row.seconds, 0.01);
+  }
   EXPECT_EQ(report->idle.sandboxes, 4) << report->idle.stopped_by;
   EXPECT_EQ(report->idle.processes, 2);
   EXPECT_GT(report->idle.set_kib, 0);
@@ -62,6 +66,8 @@ TEST(SandboxBenchTest, EveryPartIsMeasuredAndEveryRowHasNumbersOrSaysWhyNot) {
     EXPECT_EQ(cost.rounds, 1) << cost.name;
     EXPECT_GT(cost.with_median_ms, 0) << cost.name;
     EXPECT_GT(cost.without_median_ms, 0) << cost.name;
+    EXPECT_LE(cost.cost_low_percent, cost.cost_percent) << cost.name;
+    EXPECT_GE(cost.cost_high_percent, cost.cost_percent) << cost.name;
   }
 }
 
@@ -113,6 +119,12 @@ TEST(SandboxBenchTest, MedianAndPercentileAreThoseOfTheNumbers) {
   std::vector<double> many;
   for (int i = 1; i <= 200; ++i) many.push_back(i);
   EXPECT_EQ(Percentile99Of(many), 198);
+  const MedianInterval interval = MedianIntervalOf(many);
+  EXPECT_EQ(interval.low, 87);
+  EXPECT_EQ(interval.high, 114);
+  std::vector<double> few = {2, 9, 4};
+  EXPECT_EQ(MedianIntervalOf(few).low, 2);
+  EXPECT_EQ(MedianIntervalOf(few).high, 9);
   std::vector<double> one = {7};
   EXPECT_EQ(MedianOf(one), 7);
 }
