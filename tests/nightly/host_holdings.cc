@@ -117,9 +117,10 @@ void LookAtSockets(HostHoldings* held) {
   for (const std::string& fd : NamesIn("/proc/self/fd")) {
     std::array<char, 256> target;
     const ssize_t size = ::readlink(("/proc/self/fd/" + fd).c_str(), target.data(), target.size());
-    if (size > 0) ours.emplace(target.data(), static_cast<size_t>(size));
+    if (size <= 0) continue;  // the one that the folder was read with
+    ++held->open_files;       // several may lead to the same
+    ours.emplace(target.data(), static_cast<size_t>(size));
   }
-  held->open_files = static_cast<int64_t>(ours.size());
   for (const AbstractSocket& socket : AbstractSockets()) {
     if (!socket.name.starts_with(kSlotPrefix)) {
       if (socket.name.starts_with("@taskmint")) held->abstract_sockets.insert(socket.name);
