@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string_view>
 
@@ -116,9 +117,10 @@ void LookAtSockets(HostHoldings* held) {
   for (const std::string& fd : NamesIn("/proc/self/fd")) {
     std::array<char, 256> target;
     const ssize_t size = ::readlink(("/proc/self/fd/" + fd).c_str(), target.data(), target.size());
-    if (size > 0) ours.emplace(target.data(), static_cast<size_t>(size));
+    if (size <= 0) continue;  // the one that the folder was read with
+    ++held->open_files;       // several may lead to the same
+    ours.emplace(target.data(), static_cast<size_t>(size));
   }
-  held->open_files = static_cast<int64_t>(ours.size());
   for (const AbstractSocket& socket : AbstractSockets()) {
     if (!socket.name.starts_with(kSlotPrefix)) {
       if (socket.name.starts_with("@taskmint")) held->abstract_sockets.insert(socket.name);
@@ -129,23 +131,23 @@ void LookAtSockets(HostHoldings* held) {
 }
 
 void LookAtProcesses(HostHoldings* held) {
+  std::map<std::string, Process> by_pid;
+  for (Process& process : ProcessesNow()) by_pid.emplace(process.pid, process);
   const std::string self = std::to_string(::getpid());
-  std::vector<Process> of_slots;
-  for (Process& process : ProcessesNow()) {
-    if (process.parent == self) held->children.insert(process.Text());
-    if (IsSlotUser(process.uid)) of_slots.push_back(std::move(process));
-  }
-  std::set<std::string> claims;
-  for (const AbstractSocket& socket : AbstractSockets()) claims.insert(socket.name);
-  // One that has ended since, and its slot with it, is fine.
-  std::set<std::string> alive;
-  for (const Process& process : ProcessesNow()) alive.insert(process.Text());
-  for (const Process& process : of_slots) {
-    if (!claims.contains(kSlotPrefix + std::to_string(process.uid)) &&
-        alive.contains(process.Text())) {
-      held->slot_processes.insert(process.Text());
+  for (const auto& [pid, process] : by_pid) {
+    for (auto above = by_pid.find(pid); above != by_pid.end();
+         above = by_pid.find(above->second.parent)) {
+      if (above->second.parent != self) continue;
+      held->descendants.insert(process.Text() + " of user " + std::to_string(process.uid));
+      break;
     }
   }
+}
+
+// Containers that somebody starts meanwhile are mounted in the same namespace.
+bool IsOfContainers(const std::string& mount) {
+  return mount.find("/containers/") != std::string::npos ||
+         mount.find("/docker/") != std::string::npos;
 }
 
 void LookAtIpc(HostHoldings* held) {
@@ -202,7 +204,9 @@ void Compare(const char* what, const std::set<std::string>& before,
 
 HostHoldings HostHoldings::Look() {
   HostHoldings held;
-  for (const std::string& line : LinesOf("/proc/self/mountinfo")) held.mounts.insert(line);
+  for (const std::string& line : LinesOf("/proc/self/mountinfo")) {
+    if (!IsOfContainers(line)) held.mounts.insert(line);
+  }
   LookAtFolders(&held);
   LookAtProcesses(&held);
   LookAtSockets(&held);
@@ -226,9 +230,7 @@ std::vector<std::string> Leftovers(const HostHoldings& before, const HostHolding
   }
   Compare("mount", before.mounts, after.mounts, &leftovers);
   Compare("control group", before.groups, after.groups, &leftovers);
-  Compare("child", before.children, after.children, &leftovers);
-  Compare("process of a slot that nobody holds", before.slot_processes, after.slot_processes,
-          &leftovers);
+  Compare("process", before.descendants, after.descendants, &leftovers);
   Compare("slot", before.slots, after.slots, &leftovers);
   Compare("abstract socket", before.abstract_sockets, after.abstract_sockets, &leftovers);
   Compare("IPC object", before.ipc_objects, after.ipc_objects, &leftovers);

@@ -18,10 +18,11 @@ struct HostHoldings {
   int64_t open_files = 0;
   int64_t threads = 0;
   // Each by a text that names it.
-  std::set<std::string> mounts;             // of this mount namespace
-  std::set<std::string> groups;             // control groups named after this process
-  std::set<std::string> children;           // with those that lost their parent, see AdoptOrphans
-  std::set<std::string> slot_processes;     // of slot users whose slot nobody holds
+  std::set<std::string> mounts;  // of this mount namespace
+  std::set<std::string> groups;  // control groups named after this process
+  // Below this process, of slot users or not, with those that lost their parent (AdoptOrphans).
+  // Slot users alone do not tell: a container beside us may use the same.
+  std::set<std::string> descendants;
   std::set<std::string> slots;              // that this process holds
   std::set<std::string> abstract_sockets;   // with our name, other than slots
   std::set<std::string> ipc_objects;        // System V and POSIX, of slot users or of our user
