@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "sandbox/fd.h"
+#include "sandbox/process_mark.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -22,9 +23,9 @@ void SweepAgentFiles(const std::string& folder) {
   DIR* stream = ::opendir(folder.c_str());
   if (stream == nullptr) return;
   while (const dirent* entry = ::readdir(stream)) {
-    if (!std::string_view(entry->d_name).starts_with(kAgentFilePrefix)) continue;
-    const pid_t pid = std::atoi(entry->d_name + kAgentFilePrefix.size());
-    if (pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
+    const std::string_view name = entry->d_name;
+    if (!name.starts_with(kAgentFilePrefix)) continue;
+    if (!IsOfDeadProcess(name.substr(kAgentFilePrefix.size()))) continue;
     ::unlink((folder + "/" + entry->d_name).c_str());
   }
   ::closedir(stream);
@@ -51,8 +52,7 @@ std::unique_ptr<const AgentFile> AgentFile::Make(std::string_view bytes) {
   // The first is in memory; where it takes no programs, as in containers, the second does.
   for (const std::string folder : {"/dev/shm", "/tmp"}) {
     SweepAgentFiles(folder);
-    std::string path =
-        folder + "/" + std::string(kAgentFilePrefix) + std::to_string(::getpid()) + "-XXXXXX";
+    std::string path = folder + "/" + std::string(kAgentFilePrefix) + ProcessMark() + "-XXXXXX";
     const UniqueFd file(::mkostemp(path.data(), O_CLOEXEC));
     if (!file.valid()) continue;
     struct stat info;

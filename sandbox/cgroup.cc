@@ -20,6 +20,7 @@
 
 #include "proto/base/log.h"
 #include "sandbox/fd.h"
+#include "sandbox/process_mark.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -179,15 +180,14 @@ void KillAllIn(const std::string& folder) {
   }
 }
 
-// Groups are named taskmint-PID-N: those of dead processes are left over from a kill -9.
+// Groups are named after the process: those of dead processes are left over from a kill -9.
 void Sweep(const std::string& folder) {
   DIR* stream = ::opendir(folder.c_str());
   if (stream == nullptr) return;
   while (const dirent* entry = ::readdir(stream)) {
     const std::string_view name = entry->d_name;
     if (!name.starts_with(kPrefix)) continue;
-    const pid_t pid = std::atoi(entry->d_name + kPrefix.size());
-    if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH) {
+    if (IsOfDeadProcess(name.substr(kPrefix.size()))) {
       const std::string group = folder + "/" + entry->d_name;
       KillAllIn(group);
       RemoveGroup(group);
@@ -198,7 +198,7 @@ void Sweep(const std::string& folder) {
 
 std::string NewName() {
   static std::atomic<uint64_t> next{0};
-  return std::string(kPrefix) + std::to_string(::getpid()) + "-" + std::to_string(next++);
+  return std::string(kPrefix) + ProcessMark() + "-" + std::to_string(next++);
 }
 
 bool CanMakeIn(const std::string& folder) {

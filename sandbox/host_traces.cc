@@ -16,6 +16,7 @@
 #include "proto/base/utf8.h"
 #include "sandbox/bubblewrap.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/process_mark.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -85,7 +86,7 @@ void LookAtProcesses(std::set<std::string>* left) {
 
 void LookAtGroups(std::set<std::string>* left) {
   const CgroupHome home = FindCgroupHome();
-  const std::string prefix = "taskmint-" + std::to_string(::getpid()) + "-";
+  const std::string prefix = "taskmint-" + ProcessMark() + "-";
   for (const std::string& folder :
        std::set<std::string>{home.memory_folder, home.processes_folder, home.cpu_folder}) {
     for (const std::string& name : folder.empty() ? std::vector<std::string>() : Names(folder)) {

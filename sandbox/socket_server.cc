@@ -17,6 +17,7 @@
 
 #include "proto/base/log.h"
 #include "sandbox/errors.h"
+#include "sandbox/process_mark.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -32,8 +33,7 @@ void SweepFolders(const std::string& temporary) {
   while (const dirent* entry = ::readdir(stream)) {
     const std::string_view name = entry->d_name;
     if (!name.starts_with(kFolderPrefix)) continue;
-    const pid_t pid = std::atoi(entry->d_name + sizeof kFolderPrefix - 1);
-    if (pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
+    if (!IsOfDeadProcess(name.substr(sizeof kFolderPrefix - 1))) continue;
     const std::string folder = temporary + "/" + entry->d_name;
     // Anybody may put a link there.
     const UniqueFd place(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -92,8 +92,7 @@ Status SocketServer::Listen() {
   // The path of a unix socket has 107 bytes.
   if (error || temporary.native().size() > 60) temporary = "/tmp";
   SweepFolders(temporary.native());
-  std::string pattern =
-      temporary.native() + "/" + kFolderPrefix + std::to_string(::getpid()) + "-XXXXXX";
+  std::string pattern = temporary.native() + "/" + kFolderPrefix + ProcessMark() + "-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) {
     return Error(Code::kUnavailable,
                  "cannot make a folder in " + temporary.native() + ": " + std::strerror(errno));

@@ -17,6 +17,7 @@
 #include "proto/base/random.h"
 #include "proto/base/utf8.h"
 #include "sandbox/errors.h"
+#include "sandbox/process_mark.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -109,8 +110,7 @@ Result<std::string> DigestOfFile(int fd, const std::string& path) {
 void SweepDrafts(const std::string& folder) {
   std::error_code error;
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    const pid_t pid = std::atoi(at->path().filename().c_str());
-    if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH) ::unlink(at->path().c_str());
+    if (IsOfDeadProcess(at->path().filename().native())) ::unlink(at->path().c_str());
   }
 }
 
@@ -208,7 +208,7 @@ std::string Recording::BodyPath(const std::string& digest) const {
 }
 
 std::string Recording::TemporaryPath() const {
-  return folder_ + "/tmp/" + std::to_string(::getpid()) + "-" + std::to_string(SystemRandom());
+  return folder_ + "/tmp/" + ProcessMark() + "-" + std::to_string(SystemRandom());
 }
 
 Result<std::optional<RecordedAnswer>> Recording::Find(const std::string& method,

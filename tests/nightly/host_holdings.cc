@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "sandbox/cgroup.h"
+#include "sandbox/process_mark.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -179,7 +180,9 @@ void LookAtFolders(HostHoldings* held) {
   for (const std::string& folder : {home.memory_folder, home.processes_folder, home.cpu_folder}) {
     if (folder.empty()) continue;
     for (const std::string& name : NamesIn(folder)) {
-      if (name.starts_with("taskmint-" + self + "-")) held->groups.insert(folder + "/" + name);
+      if (name.starts_with("taskmint-" + ProcessMark() + "-")) {
+        held->groups.insert(folder + "/" + name);
+      }
     }
   }
   std::error_code error;

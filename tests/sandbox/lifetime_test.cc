@@ -11,6 +11,7 @@
 
 #include "sandbox/cgroup.h"
 #include "sandbox/fd.h"
+#include "sandbox/process_mark.h"
 #include "tests/sandbox/host_view.h"
 #include "tests/sandbox/open_sandbox.h"
 
@@ -236,8 +237,7 @@ TEST(LifetimeTest, NothingIsLeftBehind) {
   for (const std::string& folder : {home.memory_folder, home.processes_folder}) {
     if (folder.empty()) continue;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-      EXPECT_FALSE(entry.path().filename().string().starts_with("taskmint-" +
-                                                                std::to_string(::getpid()) + "-"))
+      EXPECT_FALSE(entry.path().filename().string().starts_with("taskmint-" + ProcessMark() + "-"))
           << entry.path();
     }
   }
