@@ -56,7 +56,7 @@ struct HostParts {
   UniqueFd seccomp;                                         // memory file
   std::vector<std::pair<std::string, UniqueFd>> etc_files;  // path inside, memory file
 };
-// UNAVAILABLE with the mend.
+// UNAVAILABLE with the mend, for a wall that this machine cannot give unless `weak`.
 Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls = {}, bool weak = false);
 // As MakeBubblewrapHost. Never for anything untrusted, unless all walls stand.
 Result<std::unique_ptr<SandboxHost>> MakeHostWithWalls(const Walls& walls, bool weak = false);

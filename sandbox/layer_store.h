@@ -26,7 +26,8 @@ struct LayerStoreOptions {
 // A folder of layers:
 //   DIGEST/image-SHA256.erofs   an image and the digest of its bytes
 //   DIGEST/tree/                the same as a folder
-//   building-*/                 what a builder has not finished; swept away once it is dead
+//   building-*/                 what a builder has not finished; the first Open after it has died,
+//                               and has no program half started, sweeps it away
 // A layer appears there whole, by one rename of what is on the disk already, or not at all. Built
 // again it is the same layer, by whomever and in whichever form. Thread-safe, and safe beside other
 // processes with the same folder.

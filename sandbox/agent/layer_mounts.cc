@@ -18,11 +18,9 @@ constexpr unsigned long kQuiet = MS_NOSUID | MS_NODEV;
 
 std::string PathOf(const UniqueFd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
 
-bool WriteMap(const std::string& path, uid_t inside, uid_t outside) {
-  const std::string map = std::to_string(inside) + " " + std::to_string(outside) + " 1";
-  const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return file.valid() &&
-         write(file.get(), map.data(), map.size()) == static_cast<ssize_t>(map.size());
+// For one user or group.
+std::string MapOf(uid_t inside, uid_t outside) {
+  return std::to_string(inside) + " " + std::to_string(outside) + " 1";
 }
 
 // A user namespace that maps one user to another, for mounts; invalid with errno set.
@@ -46,7 +44,8 @@ UniqueFd MakeMapping(uid_t from, gid_t from_group, uid_t to) {
   UniqueFd space;
   if (read(read_end.get(), &made, 1) == 1 && made == 1) {
     const std::string proc = "/proc/" + std::to_string(child);
-    if (WriteMap(proc + "/uid_map", from, to) && WriteMap(proc + "/gid_map", from_group, to)) {
+    if (WriteText((proc + "/uid_map").c_str(), MapOf(from, to)) &&
+        WriteText((proc + "/gid_map").c_str(), MapOf(from_group, to))) {
       space.reset(open((proc + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
     }
   }

@@ -19,9 +19,8 @@ namespace taskmint::sandbox {
 //   --stage-below PATH      binds what has this relative path in it, if no part is a link
 //   --layer-folder PATH, --layer-image PATH
 //                           the layers of the one that follows, lowest first:
-//   --stage-layers OPTIONS  one folder of them; written over in a tmpfs with these options,
-//   read-only
-//                           where they are empty
+//   --stage-layers OPTIONS  one folder of them: what is written over them goes into a tmpfs
+//                           with these options; read-only where they are empty
 //   --uid N                 drops to this user and group, with no others
 //   -- PROGRAM ARGV         is executed then
 // Returns only on failure, which it writes to standard error.

@@ -1,6 +1,5 @@
 #include "sandbox/packages/upstream.h"
 
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
 
 #include <boost/asio/ssl/context.hpp>
