@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "sandbox/agent/staging.h"
 #include "sandbox/bubblewrap.h"
 #include "sandbox/process.h"
 
@@ -16,23 +17,14 @@ constexpr int64_t kTrialMsMax = 10'000;
 
 class Trial {
  public:
-  Trial(const std::string& bwrap_path, const UniqueFd& agent)
-      : bwrap_path_(bwrap_path), agent_(agent), slot_(Slot::Take()) {}
+  Trial(const std::string& bwrap_path, const UniqueFd& agent, const StagingNamespace* staging)
+      : bwrap_path_(bwrap_path), agent_(agent), staging_(staging), slot_(Slot::Take()) {}
 
-  // Whether a sandbox with these options of bubblewrap opens, behind a launcher that mounts where
-  // `stages`.
-  bool Opens(bool stages, const Options& options) const {
-    Options command = {bwrap_path_, "--unshare-user", "--unshare-all", "--uid",     "1000", "--gid",
-                       "1000",      "--cap-drop",     "ALL",           "--ro-bind", "/",    "/"};
-    command.insert(command.end(), options.begin(), options.end());
-    return Succeeds(stages, command);
-  }
-
-  // Whether our launcher mounts.
-  bool Stages() const { return Succeeds(true, {}); }
-
- private:
-  bool Succeeds(bool stages, const Options& command) const {
+  // Whether a sandbox with these options of bubblewrap opens, behind a launcher that builds its
+  // root where `staged`.
+  bool Opens(bool staged, const Options& options) const {
+    if (staged && staging_ == nullptr) return false;
+    const std::string root = staged ? kStagedRoot : "/";
     SpawnRequest request;
     request.program = "/proc/self/fd/" + std::to_string(agent_.get());
     request.arguments = {"launch", "--parent", std::to_string(::getpid())};
@@ -40,26 +32,40 @@ class Trial {
     if (slot_.ok() && slot_->uid() != 0) {
       arguments.insert(arguments.end(), {"--uid", std::to_string(slot_->uid())});
     }
-    if (stages) {
-      arguments.insert(arguments.end(), {"--stage-tmpfs", "size=64k,nr_inodes=10,mode=755"});
+    if (staged) {
+      arguments.insert(arguments.end(), {"--staging", std::to_string(staging_->mounts())});
+      request.kept_fds.push_back(staging_->mounts());
+      if (staging_->owner() >= 0) {
+        arguments.insert(arguments.end(), {"--owner", std::to_string(staging_->owner())});
+        request.kept_fds.push_back(staging_->owner());
+      }
+      for (const char* path : {"/usr", "/bin", "/lib", "/lib64"}) {
+        if (::access(path, F_OK) != 0) continue;
+        arguments.insert(arguments.end(), {"--source", path, "--staged", path});
+      }
+      arguments.insert(arguments.end(), {"--folder", "/proc"});
     }
-    arguments.emplace_back("--");
-    arguments.insert(arguments.end(), command.begin(), command.end());
+    arguments.insert(arguments.end(), {"--", bwrap_path_, "--unshare-user", "--unshare-all",
+                                       "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
+                                       staged ? "--dev-bind" : "--ro-bind", root, "/"});
+    arguments.insert(arguments.end(), options.begin(), options.end());
     arguments.emplace_back("/usr/bin/true");
     Result<ChildProcess> child = Spawn(request);
     return child.ok() && child->Wait(kTrialMsMax) && child->status() == 0;
   }
 
+ private:
   const std::string& bwrap_path_;
   const UniqueFd& agent_;
+  const StagingNamespace* const staging_;
   const Result<Slot> slot_;
 };
 
 }  // namespace
 
 Abilities FindAbilities(const std::string& bwrap_path, const UniqueFd& agent,
-                        bool has_disable_userns) {
-  const Trial trial(bwrap_path, agent);
+                        const StagingNamespace* staging, bool has_disable_userns) {
+  const Trial trial(bwrap_path, agent, staging);
   const Options own_proc = {"--proc", "/proc"};
   const Options host_name = {"--hostname", "taskmint"};
   const Options disable_userns = has_disable_userns ? Options{"--disable-userns"} : Options();
@@ -70,11 +76,12 @@ Abilities FindAbilities(const std::string& bwrap_path, const UniqueFd& agent,
   abilities.disable_userns = has_disable_userns;
   // Once more, lest a busy machine takes a wall from all sandboxes of this process.
   if (trial.Opens(true, all) || trial.Opens(true, all)) return abilities;
-  abilities.stage = trial.Stages() || trial.Stages();
-  if (trial.Opens(false, all) || !trial.Opens(false, {})) return abilities;
-  abilities.own_proc = trial.Opens(false, own_proc) || trial.Opens(false, own_proc);
-  abilities.host_name = trial.Opens(false, host_name);
-  abilities.disable_userns = has_disable_userns && trial.Opens(false, disable_userns);
+  abilities.stage = trial.Opens(true, {}) || trial.Opens(true, {});
+  const bool staged = abilities.stage;
+  if (trial.Opens(staged, all) || !trial.Opens(staged, {})) return abilities;
+  abilities.own_proc = trial.Opens(staged, own_proc) || trial.Opens(staged, own_proc);
+  abilities.host_name = trial.Opens(staged, host_name);
+  abilities.disable_userns = has_disable_userns && trial.Opens(staged, disable_userns);
   return abilities;
 }
 

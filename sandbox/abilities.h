@@ -5,12 +5,12 @@
 #include <string>
 
 #include "sandbox/fd.h"
+#include "sandbox/staging_namespace.h"
 
 namespace taskmint::sandbox {
 
 struct Abilities {
-  // Our launcher may mount: root has CAP_SYS_ADMIN, or there are user namespaces for programs that
-  // no profile of AppArmor names.
+  // Our launcher may mount, and bubblewrap bind what it mounted.
   bool stage = true;
   // A sandbox may have a /proc of its own. Not where a container hides parts of its own one: the
   // kernel lets nobody uncover them.
@@ -21,11 +21,12 @@ struct Abilities {
   bool disable_userns = true;
 };
 
-// Tries it, by processes that end at once. `agent` is our own program, `has_disable_userns` whether
-// this bubblewrap knows the option. Where no namespace can be made at all, only `stage` is false:
-// opening a sandbox says why. Cost: about 10 ms where everything works, 50 ms elsewhere.
+// Tries it, by processes that end at once. `agent` is our own program, `staging` where it mounts or
+// nothing, `has_disable_userns` whether this bubblewrap knows the option. Where no namespace can be
+// made at all, only `stage` is false: opening a sandbox says why. Cost: about 10 ms where
+// everything works, 50 ms elsewhere.
 Abilities FindAbilities(const std::string& bwrap_path, const UniqueFd& agent,
-                        bool has_disable_userns);
+                        const StagingNamespace* staging, bool has_disable_userns);
 
 }  // namespace taskmint::sandbox
 

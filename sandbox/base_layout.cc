@@ -12,9 +12,8 @@ constexpr size_t kEntriesMax = 600;
 
 class BaseLayout {
  public:
-  BaseLayout(const BaseTree& base, const std::vector<TakenPlace>& places,
-             const std::function<std::string(const std::string&)>& source_of)
-      : base_(base), places_(places), source_of_(source_of) {}
+  BaseLayout(const BaseTree& base, const std::vector<TakenPlace>& places)
+      : base_(base), places_(places) {}
 
   // The entries of a folder of ours.
   Status Show(const std::string& folder) {
@@ -35,7 +34,7 @@ class BaseLayout {
     return OkStatus();
   }
 
-  std::vector<std::string> Take() { return std::move(arguments_); }
+  std::vector<RootStep> Take() { return std::move(steps_); }
 
  private:
   Status ShowEntry(const BaseTree::Entry& entry, const std::string& path) {
@@ -49,37 +48,34 @@ class BaseLayout {
       ours = ours || place.made || !base_.Has(place.path.substr(1));
     }
     if (entry.kind == BaseTree::Entry::Kind::kLink) {
-      if (!below) Add({"--symlink", entry.target, inside});
+      if (!below) {
+        steps_.push_back({.kind = RootStep::Kind::kLink, .place = inside, .source = entry.target});
+      }
       return OkStatus();
     }
     const bool folder = entry.kind == BaseTree::Entry::Kind::kFolder;
     if (folder && ours) {
-      Add({"--dir", inside});
+      steps_.push_back({.kind = RootStep::Kind::kFolder, .place = inside});
       return Show(path);
     }
     if (folder || (entry.kind == BaseTree::Entry::Kind::kFile && !below)) {
-      Add({"--ro-bind", source_of_(path), inside});
+      steps_.push_back(
+          {.kind = RootStep::Kind::kBelow, .place = inside, .source = path, .base = base_.path()});
     }
     return OkStatus();
   }
 
-  void Add(std::initializer_list<std::string> arguments) {
-    arguments_.insert(arguments_.end(), arguments);
-  }
-
   const BaseTree& base_;
   const std::vector<TakenPlace>& places_;
-  const std::function<std::string(const std::string&)>& source_of_;
-  std::vector<std::string> arguments_;
+  std::vector<RootStep> steps_;
   size_t shown_ = 0;
 };
 
 }  // namespace
 
-Result<std::vector<std::string>> LayOutBase(
-    const BaseTree& base, const std::vector<TakenPlace>& places,
-    const std::function<std::string(const std::string&)>& source_of) {
-  BaseLayout layout(base, places, source_of);
+Result<std::vector<RootStep>> LayOutBase(const BaseTree& base,
+                                         const std::vector<TakenPlace>& places) {
+  BaseLayout layout(base, places);
   TASKMINT_RETURN_IF_ERROR(layout.Show(""));
   return layout.Take();
 }

@@ -2,12 +2,12 @@
 #ifndef TASKMINT_SANDBOX_BASE_LAYOUT_H_
 #define TASKMINT_SANDBOX_BASE_LAYOUT_H_
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "proto/base/status.h"
 #include "sandbox/base_tree.h"
+#include "sandbox/root_step.h"
 
 namespace taskmint::sandbox {
 
@@ -19,14 +19,12 @@ struct TakenPlace {
   bool made = false;
 };
 
-// Arguments for bubblewrap that show `base` read-only at the root, around the places that are
-// taken: a folder with one of them below is ours, with the base's entries in it. What would stand
-// in a place's way is left out, links above all: bubblewrap would follow them while it builds the
-// root. `source_of` tells under which path of the host a relative path of the base is to be bound.
-// INVALID_ARGUMENT where more than 600 entries would have to be shown one by one.
-Result<std::vector<std::string>> LayOutBase(
-    const BaseTree& base, const std::vector<TakenPlace>& places,
-    const std::function<std::string(const std::string&)>& source_of);
+// Steps that show `base` read-only at the root, around the places that are taken: a folder with one
+// of them below is ours, with the base's entries in it. What would stand in a place's way is left
+// out, links above all: who builds the root would follow them. INVALID_ARGUMENT where more than 600
+// entries would have to be shown one by one.
+Result<std::vector<RootStep>> LayOutBase(const BaseTree& base,
+                                         const std::vector<TakenPlace>& places);
 
 }  // namespace taskmint::sandbox
 

@@ -19,6 +19,7 @@
 #include <fstream>
 
 #include "proto/base/utf8.h"
+#include "sandbox/agent/staging.h"
 #include "sandbox/errors.h"
 #include "sandbox/root_layout.h"
 #include "sandbox/seccomp.h"
@@ -100,77 +101,119 @@ struct Start {
   std::map<std::string, std::string> variables;
 };
 
-void AddData(UniqueFd file, const std::string& path, const std::string& mode, Start* start,
-             std::vector<std::string>* arguments) {
-  const std::string number = std::to_string(file.get());
-  arguments->insert(arguments->end(), {"--perms", mode, "--file", number, path});
+// A file with what `file` has, from its beginning.
+RootStep DataStep(UniqueFd file, const std::string& path, const std::string& mode, Start* start) {
+  RootStep step{.kind = RootStep::Kind::kData, .place = path, .fd = file.get(), .mode = mode};
   start->request.kept_fds.push_back(file.get());
   start->files.push_back(std::move(file));
+  return step;
+}
+
+// The files of a sandbox that are ours.
+Result<std::vector<RootStep>> FilesOfOurs(const HostParts& parts, const SandboxSpec& spec,
+                                          Start* start) {
+  std::vector<RootStep> steps;
+  for (const auto& [path, file] : parts.etc_files) {
+    TASKMINT_ASSIGN_OR_RETURN(UniqueFd copy, Reopen(file));
+    steps.push_back(DataStep(std::move(copy), path, "0444", start));
+  }
+  if (parts.staging != nullptr) {
+    steps.push_back(
+        {.kind = RootStep::Kind::kStaged, .place = kAgentInside, .source = kStagedAgent});
+  } else {
+    TASKMINT_ASSIGN_OR_RETURN(UniqueFd agent, Reopen(parts.agent));
+    steps.push_back(DataStep(std::move(agent), kAgentInside, "0555", start));
+  }
+  // Opened each time: installing a package replaces it.
+  UniqueFd library_cache(::open("/etc/ld.so.cache", O_RDONLY | O_CLOEXEC));
+  if (spec.base_path.empty() && library_cache.valid()) {
+    steps.push_back(DataStep(std::move(library_cache), "/etc/ld.so.cache", "0444", start));
+  }
+  return steps;
+}
+
+void Append(const std::vector<std::string>& some, std::vector<std::string>* all) {
+  all->insert(all->end(), some.begin(), some.end());
+}
+
+// What the launcher does first.
+void AddLauncher(const HostParts& parts, const Session& session, const RootLayout& layout,
+                 Start* start) {
+  std::vector<std::string>& arguments = start->request.arguments;
+  start->request.program = "/proc/self/fd/" + std::to_string(parts.agent.get());
+  arguments = {"launch", "--parent", std::to_string(::getpid())};
+  if (session.slot.uid() != 0) Append({"--uid", std::to_string(session.slot.uid())}, &arguments);
+  if (session.cgroup != nullptr) {
+    for (const std::string& path : session.cgroup->JoinPaths())
+      Append({"--join", path}, &arguments);
+  }
+  if (parts.staging == nullptr) return;
+  Append({"--clocks", kClocksStartS, "--staging", std::to_string(parts.staging->mounts())},
+         &arguments);
+  start->request.kept_fds.push_back(parts.staging->mounts());
+  if (parts.staging->owner() >= 0) {
+    Append({"--owner", std::to_string(parts.staging->owner())}, &arguments);
+    start->request.kept_fds.push_back(parts.staging->owner());
+  }
+  const RootStep& shared = layout.shared_memory;
+  Append({"--shared-memory", MemoryOptions(shared.bytes, shared.inodes, shared.mode)}, &arguments);
+  Append(StepsForLauncher(layout.steps), &arguments);
+}
+
+// How bubblewrap shows the root.
+std::vector<std::string> RootArguments(const HostParts& parts, const RootLayout& layout) {
+  std::vector<std::string> arguments;
+  if (parts.staging != nullptr)
+    arguments = {"--dev-bind", kStagedRoot, "/"};
+  else
+    arguments = StepsForBubblewrap(layout.steps);
+  Append(layout.kernel_arguments, &arguments);
+  if (parts.staging == nullptr) {
+    Append({"--dev", "/dev"}, &arguments);
+    Append(StepsForBubblewrap({layout.shared_memory}), &arguments);
+    Append({"--remount-ro", "/dev", "--remount-ro", "/"}, &arguments);
+  }
+  Append({"--chdir", "/"}, &arguments);
+  return arguments;
 }
 
 Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Session& session,
                       int control_fd) {
   Start start;
-  std::vector<std::string> data;
-  for (const auto& [path, file] : parts.etc_files) {
-    TASKMINT_ASSIGN_OR_RETURN(UniqueFd copy, Reopen(file));
-    AddData(std::move(copy), path, "0444", &start, &data);
-  }
-  std::string agent_path;
-  if (parts.agent_file != nullptr && parts.agent_file->is_there()) {
-    agent_path = parts.agent_file->path();
-  } else {
-    TASKMINT_ASSIGN_OR_RETURN(UniqueFd agent, Reopen(parts.agent));
-    AddData(std::move(agent), kAgentInside, "0555", &start, &data);
-  }
-  // Opened each time: installing a package replaces it.
-  UniqueFd library_cache(::open("/etc/ld.so.cache", O_RDONLY | O_CLOEXEC));
-  if (spec.base_path.empty() && library_cache.valid()) {
-    AddData(std::move(library_cache), "/etc/ld.so.cache", "0444", &start, &data);
-  }
-  const bool root = session.slot.uid() != 0;
-  TASKMINT_ASSIGN_OR_RETURN(RootLayout layout, LayOutRoot(spec, data, parts.abilities, agent_path));
+  TASKMINT_ASSIGN_OR_RETURN(const std::vector<RootStep> files, FilesOfOurs(parts, spec, &start));
+  TASKMINT_ASSIGN_OR_RETURN(RootLayout layout, LayOutRoot(spec, files, parts.abilities));
   start.variables = std::move(layout.variables);
+  AddLauncher(parts, session, layout, &start);
 
   std::vector<std::string>& arguments = start.request.arguments;
-  start.request.program = "/proc/self/fd/" + std::to_string(parts.agent.get());
-  arguments = {"launch", "--parent", std::to_string(::getpid())};
-  if (parts.abilities.stage) arguments.insert(arguments.end(), {"--clocks", kClocksStartS});
-  if (root) arguments.insert(arguments.end(), {"--uid", std::to_string(session.slot.uid())});
-  if (session.cgroup != nullptr) {
-    for (const std::string& path : session.cgroup->JoinPaths()) {
-      arguments.insert(arguments.end(), {"--join", path});
-    }
-  }
-  arguments.insert(arguments.end(), layout.stages.begin(), layout.stages.end());
-  arguments.insert(
-      arguments.end(),
+  Append(
       {"--", parts.bwrap_path, "--unshare-user", "--unshare-all", "--as-pid-1", "--die-with-parent",
-       "--new-session", "--cap-drop", "ALL", "--clearenv", "--uid", "1000", "--gid", "1000"});
+       "--new-session", "--cap-drop", "ALL", "--clearenv", "--uid", "1000", "--gid", "1000"},
+      &arguments);
   const Abilities& abilities = parts.abilities;
-  if (abilities.host_name) arguments.insert(arguments.end(), {"--hostname", "taskmint"});
+  if (abilities.host_name) Append({"--hostname", "taskmint"}, &arguments);
   if (abilities.disable_userns) arguments.emplace_back("--disable-userns");
   if (!parts.walls.network_namespace) arguments.emplace_back("--share-net");
   if (parts.walls.system_call_filter) {
     TASKMINT_ASSIGN_OR_RETURN(UniqueFd seccomp, Reopen(parts.seccomp));
-    arguments.insert(arguments.end(), {"--seccomp", std::to_string(seccomp.get())});
+    Append({"--seccomp", std::to_string(seccomp.get())}, &arguments);
     start.request.kept_fds.push_back(seccomp.get());
     start.files.push_back(std::move(seccomp));
   }
   start.request.kept_fds.push_back(control_fd);
-  arguments.insert(arguments.end(), layout.arguments.begin(), layout.arguments.end());
+  Append(RootArguments(parts, layout), &arguments);
 
   const Limits& limits = spec.limits;
   const bool group_counts = session.cgroup != nullptr && session.cgroup->limits_processes();
   const bool group_limits_memory = session.cgroup != nullptr && session.cgroup->limits_memory();
-  arguments.insert(arguments.end(),
-                   {"--", kAgentInside, "serve", std::to_string(control_fd),
-                    // The agent is a process of that user, too.
-                    std::to_string(limits.processes_max + (group_counts ? kProcessesAbove : 1)),
-                    std::to_string(group_limits_memory ? 0 : limits.memory_bytes_max),
-                    std::to_string(limits.file_bytes_max), std::to_string(limits.open_files_max),
-                    spec.network.mode == Network::Mode::kNone ? "" : kProxySocketInside,
-                    parts.walls.second ? "second-wall" : ""});
+  Append({"--", kAgentInside, "serve", std::to_string(control_fd),
+          // The agent is a process of that user, too.
+          std::to_string(limits.processes_max + (group_counts ? kProcessesAbove : 1)),
+          std::to_string(group_limits_memory ? 0 : limits.memory_bytes_max),
+          std::to_string(limits.file_bytes_max), std::to_string(limits.open_files_max),
+          spec.network.mode == Network::Mode::kNone ? "" : kProxySocketInside,
+          parts.walls.second ? "second-wall" : ""},
+         &arguments);
   return start;
 }
 
@@ -228,8 +271,12 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls, bool 
   const std::string_view agent(reinterpret_cast<const char*>(taskmint_agent_begin),
                                static_cast<size_t>(taskmint_agent_end - taskmint_agent_begin));
   TASKMINT_ASSIGN_OR_RETURN(parts->agent, MemoryFile("taskmint-agent", agent, true));
-  parts->abilities = FindAbilities(parts->bwrap_path, parts->agent,
+  if (auto staging = StagingNamespace::Make(parts->agent); staging.ok()) {
+    parts->staging = std::move(*staging);
+  }
+  parts->abilities = FindAbilities(parts->bwrap_path, parts->agent, parts->staging.get(),
                                    help.find("--disable-userns") != std::string::npos);
+  if (!parts->abilities.stage) parts->staging.reset();
   if (!parts->abilities.own_proc && !weak) {
     return Error(Code::kUnavailable,
                  "this container hides parts of /proc, so that no sandbox can have a /proc of its "
@@ -237,7 +284,6 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls, bool 
                  "`--security-opt unmask=ALL` (Podman) or `procMount: Unmasked` (Kubernetes), or "
                  "say --sandbox-weak to let sandboxes see the processes of the container");
   }
-  if (parts->abilities.stage) parts->agent_file = AgentFile::Make(agent);
   TASKMINT_ASSIGN_OR_RETURN(parts->seccomp, MakeSeccompFilter());
   const std::pair<const char*, const char*> files[] = {
       {"/etc/passwd",

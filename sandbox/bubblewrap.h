@@ -13,11 +13,11 @@
 
 #include "proto/base/status.h"
 #include "sandbox/abilities.h"
-#include "sandbox/agent_file.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/channel.h"
 #include "sandbox/process.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/staging_namespace.h"
 
 namespace taskmint::sandbox {
 
@@ -52,7 +52,7 @@ struct HostParts {
   Walls walls;
   CgroupHome cgroups;
   UniqueFd agent;                                           // memory file, executable
-  std::unique_ptr<const AgentFile> agent_file;              // the same, to be mounted; or nothing
+  std::unique_ptr<const StagingNamespace> staging;          // nothing without Abilities::stage
   UniqueFd seccomp;                                         // memory file
   std::vector<std::pair<std::string, UniqueFd>> etc_files;  // path inside, memory file
 };

@@ -299,7 +299,10 @@ Cgroup::~Cgroup() {
 
 std::vector<std::string> Cgroup::JoinPaths() const {
   std::vector<std::string> paths;
-  for (const std::string& folder : folders_) paths.push_back(folder + "/cgroup.procs");
+  // By "tasks", which version 2 has not, one thread joins without a lock on all forks of the
+  // machine, for which the kernel waits some milliseconds.
+  const char* const file = kind_ == CgroupHome::Kind::kV1 ? "/tasks" : "/cgroup.procs";
+  for (const std::string& folder : folders_) paths.push_back(folder + file);
   return paths;
 }
 

@@ -1,5 +1,6 @@
 #include "sandbox/process.h"
 
+#define BOOST_POSIX_HAS_VFORK 1  // Linux has, and copies no page tables for it
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <boost/process/exe.hpp>
 #include <boost/process/extend.hpp>
 #include <boost/process/io.hpp>
+#include <boost/process/posix.hpp>
 #include <cerrno>
 #include <condition_variable>
 #include <functional>
@@ -83,7 +85,7 @@ Result<ChildProcess> SpawnHere(const SpawnRequest& request) {
     const size_t equals = variable.find('=');
     variables[variable.substr(0, equals)] = variable.substr(equals + 1);
   }
-  // Runs between fork and exec: system calls only.
+  // Runs between vfork and exec, in the memory of this process: system calls only.
   const auto before_exec = [&request](auto&) {
     if (request.output_fd >= 0) ::dup2(request.output_fd, 1);
     if (request.error_fd >= 0) ::dup2(request.error_fd, 2);
@@ -96,7 +98,7 @@ Result<ChildProcess> SpawnHere(const SpawnRequest& request) {
   std::error_code error;
   bp::child child(bp::exe = request.program, bp::args = request.arguments, variables,
                   bp::std_in<bp::null, bp::std_out> bp::null, bp::std_err > bp::null,
-                  bp::extend::on_exec_setup = before_exec, error);
+                  bp::extend::on_exec_setup = before_exec, bp::posix::use_vfork, error);
   if (error) return Unavailable("cannot start " + request.program + ": " + error.message());
   const pid_t pid = child.id();
   child.detach();

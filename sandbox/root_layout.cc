@@ -31,6 +31,9 @@ constexpr std::array kCertificateVariables = {"SSL_CERT_FILE",  "REQUESTS_CA_BUN
                                               "CURL_CA_BUNDLE", "PIP_CERT",
                                               "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS"};
 
+// Of the host's root, beside /usr.
+constexpr std::array kTopFolders = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
+
 constexpr int64_t kSharedMemoryBytesMax = int64_t{64} << 20;
 constexpr size_t kLayersMax = 64;
 // What Debian's programs are built to trust.
@@ -49,52 +52,49 @@ bool IsFile(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
+// Empty for what is no link.
+std::string LinkTargetOf(const std::string& path) {
+  std::array<char, 4096> target;
+  const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+  return {target.data(), size > 0 ? static_cast<size_t>(size) : 0};
+}
+
 bool IsBelow(const std::string& path, const std::string& folder) {
   return path == folder || path.starts_with(folder + "/");
 }
 
 class Layout {
  public:
-  Layout(const SandboxSpec& spec, const Abilities& abilities, const std::string& agent_path)
-      : spec_(spec), abilities_(abilities), agent_path_(agent_path) {}
+  Layout(const SandboxSpec& spec, const Abilities& abilities)
+      : spec_(spec), abilities_(abilities) {}
 
-  Result<RootLayout> Build(const std::vector<std::string>& data_arguments) {
+  Result<RootLayout> Build(const std::vector<RootStep>& files) {
     if (!spec_.base_path.empty()) {
       TASKMINT_ASSIGN_OR_RETURN(base_, BaseTree::Open(spec_.base_path));
-      TASKMINT_RETURN_IF_ERROR(OwnBase(data_arguments));
+      TASKMINT_RETURN_IF_ERROR(OwnBase(files));
     } else {
       HostBase();
     }
-    Kernel();
-    Add(data_arguments);
-    if (!agent_path_.empty()) Bind({agent_path_, kAgentInside, false});
-    const std::vector<std::string> masks = Masks();
-    for (const std::string& path : masks) {
-      if (IsFolder(HostPathOf(path)))
-        Add({"--tmpfs", path});
-      else
-        Add({"--ro-bind", "/dev/null", path});
-    }
-    Tmpfs("/tmp", spec_.limits.disk_bytes_max, "1777");
+    Folder("/proc");
+    Folder("/dev");
+    layout_.steps.insert(layout_.steps.end(), files.begin(), files.end());
+    const std::vector<std::string> covers = Masks();
+    Memory("/tmp", "1777");
     const auto& layered = spec_.layered_folders;
     if (std::none_of(layered.begin(), layered.end(), [&](const LayeredFolder& folder) {
           return folder.inside_path == spec_.work_path;
         })) {
-      Tmpfs(spec_.work_path, spec_.limits.disk_bytes_max, "0755");
+      Memory(spec_.work_path, "0755");
     }
-    for (const std::string& path : spec_.scratch_paths) {
-      Tmpfs(path, spec_.limits.disk_bytes_max, "0755");
-    }
+    for (const std::string& path : spec_.scratch_paths) Memory(path, "0755");
     TASKMINT_RETURN_IF_ERROR(MountsAndLayers());
     if (spec_.network.mode == Network::Mode::kProxy) ProxyParts();
     if (spec_.network.mode == Network::Mode::kPackages) {
-      Bind({spec_.network.proxy_socket_path, kProxySocketInside, false});
+      Show(spec_.network.proxy_socket_path, kProxySocketInside);
       layout_.variables = spec_.network.variables;
     }
-    for (const std::string& path : masks) {
-      if (IsFolder(HostPathOf(path))) Add({"--remount-ro", path});
-    }
-    Add({"--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"});
+    for (const std::string& path : covers) Add({.kind = Kind::kSeal, .place = path});
+    Kernel();
     layout_.variables.insert({{"PATH", base_.has_value() ? kPathOfBase : kPath},
                               {"LANG", "C.UTF-8"},
                               {"TZ", "UTC"},
@@ -105,63 +105,57 @@ class Layout {
   }
 
  private:
-  void Add(const std::vector<std::string>& arguments) {
-    layout_.arguments.insert(layout_.arguments.end(), arguments.begin(), arguments.end());
-  }
+  using Kind = RootStep::Kind;
 
-  void Tmpfs(const std::string& path, int64_t bytes, const std::string& mode) {
-    if (!abilities_.stage) {
-      Add({"--perms", mode, "--size", std::to_string(bytes), "--tmpfs", path});
-      return;
-    }
-    Add({"--bind", Stage({"--stage-tmpfs", MemoryOptions(bytes, mode)}), path});
+  void Add(RootStep step) { layout_.steps.push_back(std::move(step)); }
+  void Folder(const std::string& place) { Add({.kind = Kind::kFolder, .place = place}); }
+  void Link(const std::string& target, const std::string& place) {
+    Add({.kind = Kind::kLink, .place = place, .source = target});
   }
-
-  std::string MemoryOptions(int64_t bytes, const std::string& mode) const {
-    return "size=" + std::to_string(bytes) +
-           ",nr_inodes=" + std::to_string(spec_.limits.inodes_max) + ",mode=" + mode;
+  void Staged(const std::string& path) {
+    Add({.kind = Kind::kStaged, .place = path, .source = path});
   }
-
-  // The path that it will have. One of the arguments asks for a stage, the others belong to it.
-  std::string Stage(const std::vector<std::string>& arguments) {
-    layout_.stages.insert(layout_.stages.end(), arguments.begin(), arguments.end());
-    return "/tmp/" + std::to_string(staged_++);
+  void Show(const std::string& source, const std::string& place) {
+    Add({.kind = Kind::kShow, .place = place, .source = source});
+  }
+  void Memory(const std::string& place, const std::string& mode) {
+    Add(MemoryStep(place, mode, spec_.limits.disk_bytes_max));
+  }
+  RootStep MemoryStep(const std::string& place, const std::string& mode, int64_t bytes) const {
+    return {.kind = Kind::kMemory,
+            .place = place,
+            .mode = mode,
+            .bytes = bytes,
+            .inodes = spec_.limits.inodes_max};
   }
 
   void HostBase() {
-    Add({"--ro-bind", "/usr", "/usr"});
-    for (const std::string path : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
-      std::array<char, 4096> target;
-      const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
-      if (size > 0)
-        Add({"--symlink", {target.data(), static_cast<size_t>(size)}, path});
+    Staged("/usr");
+    for (const std::string path : kTopFolders) {
+      const std::string target = LinkTargetOf(path);
+      if (!target.empty())
+        Link(target, path);
       else if (IsFolder(path))
-        Add({"--ro-bind", path, path});
+        Staged(path);
     }
-    Add({"--ro-bind-try", "/etc/alternatives", "/etc/alternatives"});
-    Add({"--symlink", "../usr/lib/os-release", "/etc/os-release"});
+    if (IsFolder("/etc/alternatives")) Staged("/etc/alternatives");
+    Link("../usr/lib/os-release", "/etc/os-release");
   }
 
-  Status OwnBase(const std::vector<std::string>& data_arguments) {
+  Status OwnBase(const std::vector<RootStep>& files) {
     std::vector<TakenPlace> places = {{spec_.work_path}};
     for (const std::string& path : spec_.scratch_paths) places.push_back({path});
     for (const Mount& mount : spec_.mounts) places.push_back({mount.inside_path});
     for (const LayeredFolder& folder : spec_.layered_folders)
       places.push_back({folder.inside_path});
-    for (const std::string& argument : data_arguments) {
-      if (argument.starts_with("/etc/")) places.push_back({argument, true});
+    for (const RootStep& file : files) {
+      if (file.place.starts_with("/etc/")) places.push_back({file.place, true});
     }
     if (spec_.network.mode == Network::Mode::kProxy) {
       places.push_back({"/etc/ssl/host", true});
       if (LacksCertificates()) places.push_back({kCertificates, true});
     }
-    const auto source_of = [this](const std::string& path) {
-      return abilities_.stage ? Stage({"--base", base_->path(), "--stage-below", path})
-                              : base_->path() + "/" + path;
-    };
-    TASKMINT_ASSIGN_OR_RETURN(const std::vector<std::string> shown,
-                              LayOutBase(*base_, places, source_of));
-    Add(shown);
+    TASKMINT_ASSIGN_OR_RETURN(layout_.steps, LayOutBase(*base_, places));
     return OkStatus();
   }
 
@@ -174,32 +168,48 @@ class Layout {
     return base_.has_value() ? base_->path() + path : path;
   }
 
+  void AddKernel(const std::vector<std::string>& arguments) {
+    layout_.kernel_arguments.insert(layout_.kernel_arguments.end(), arguments.begin(),
+                                    arguments.end());
+  }
+
   void Kernel() {
     // Some settings of namespaces of its own would be its own to change.
     if (abilities_.own_proc)
-      Add({"--proc", "/proc"});
+      AddKernel({"--proc", "/proc"});
     else
-      Add({"--ro-bind", "/proc", "/proc"});
-    Add({"--ro-bind", "/proc/sys", "/proc/sys"});
+      AddKernel({"--ro-bind", "/proc", "/proc"});
+    AddKernel({"--ro-bind", "/proc/sys", "/proc/sys"});
     struct stat settings, formats;
     constexpr char kFormats[] = "/proc/sys/fs/binfmt_misc";  // may be mounted when it is looked at
     if (::stat("/proc/sys/fs", &settings) == 0 && ::lstat(kFormats, &formats) == 0 &&
         settings.st_dev != formats.st_dev) {
-      Add({"--tmpfs", kFormats, "--remount-ro", kFormats});
+      AddKernel({"--tmpfs", kFormats, "--remount-ro", kFormats});
     }
     for (const char* path : kMaskedProcFiles) {
       struct stat info;
       if (::stat(path, &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)) != 0) {
-        Add({"--ro-bind", "/dev/null", path});
+        AddKernel({"--ro-bind", "/dev/null", path});
       }
     }
-    Add({"--dev", "/dev"});
-    Tmpfs("/dev/shm", std::min(spec_.limits.disk_bytes_max, kSharedMemoryBytesMax), "1777");
+    layout_.shared_memory = MemoryStep(
+        "/dev/shm", "1777", std::min(spec_.limits.disk_bytes_max, kSharedMemoryBytesMax));
   }
 
-  // Those that exist, without what lies below another.
-  std::vector<std::string> Masks() const {
+  // Whether something of ours will be put below this path.
+  bool HasPlacesBelow(const std::string& path) const {
+    const auto below = [&](const std::string& place) { return place.starts_with(path + "/"); };
+    return std::any_of(spec_.scratch_paths.begin(), spec_.scratch_paths.end(), below) ||
+           std::any_of(spec_.mounts.begin(), spec_.mounts.end(),
+                       [&](const Mount& mount) { return below(mount.inside_path); }) ||
+           std::any_of(spec_.layered_folders.begin(), spec_.layered_folders.end(),
+                       [&](const LayeredFolder& folder) { return below(folder.inside_path); });
+  }
+
+  // Those that exist, without what lies below another. Returns those to be made read-only at last.
+  std::vector<std::string> Masks() {
     std::vector<std::string> masks;
+    std::vector<std::string> covers;
     std::vector<std::string> sorted = spec_.masked_paths;
     if (!base_.has_value()) {
       const std::vector<std::string>& applications = PythonApplicationsOfHost();
@@ -211,10 +221,17 @@ class Layout {
       const std::string real = IsBelow(path, "/usr") ? Resolved(path) : "";
       const std::string there = HostPathOf(real);
       if (!IsBelow(real, "/usr") || (!IsFolder(there) && !IsFile(there))) continue;
-      const auto covers = [&](const std::string& mask) { return IsBelow(real, mask); };
-      if (std::none_of(masks.begin(), masks.end(), covers)) masks.push_back(real);
+      const auto hides = [&](const std::string& mask) { return IsBelow(real, mask); };
+      if (std::any_of(masks.begin(), masks.end(), hides)) continue;
+      masks.push_back(real);
+      if (HasPlacesBelow(real)) {
+        Add({.kind = Kind::kCover, .place = real});
+        covers.push_back(real);
+      } else {
+        Add({.kind = Kind::kHide, .place = real, .folder = IsFolder(there)});
+      }
     }
-    return masks;
+    return covers;
   }
 
   // Without links; empty where there is nothing.
@@ -235,7 +252,9 @@ class Layout {
     }
     for (const Mount& mount : spec_.mounts) {
       all.emplace_back(mount.inside_path.size(), [&] {
-        Bind(mount);
+        Add({.kind = mount.writable ? Kind::kOwn : Kind::kShow,
+             .place = mount.inside_path,
+             .source = mount.host_path});
         return OkStatus();
       });
     }
@@ -246,39 +265,23 @@ class Layout {
   }
 
   Status ShowLayers(const LayeredFolder& folder) {
-    if (!abilities_.stage) {
-      if (folder.writable || folder.layers.size() > 1 || folder.layers[0].is_image()) {
-        return Error(
-            Code::kUnavailable,
-            "cannot show layers at '" + folder.inside_path +
-                "': only bubblewrap may mount here, which shows one layer, as a folder, to "
-                "be read");
-      }
-      Add({"--ro-bind", folder.layers[0].host_path, folder.inside_path});
-      return OkStatus();
+    if (!abilities_.stage &&
+        (folder.writable || folder.layers.size() > 1 || folder.layers[0].is_image())) {
+      return Error(Code::kUnavailable,
+                   "cannot show layers at '" + folder.inside_path +
+                       "': only bubblewrap may mount here, which shows one layer, as a folder, to "
+                       "be read");
     }
-    std::vector<std::string> arguments;
-    for (const Layer& layer : folder.layers) {
-      arguments.insert(arguments.end(),
-                       {layer.is_image() ? "--layer-image" : "--layer-folder", layer.host_path});
-    }
-    const std::string options =
-        folder.writable ? MemoryOptions(spec_.limits.disk_bytes_max, "0755") : "";
-    arguments.insert(arguments.end(), {"--stage-layers", options});
-    Add({folder.writable ? "--bind" : "--ro-bind", Stage(arguments), folder.inside_path});
+    RootStep step =
+        MemoryStep(folder.inside_path, "0755", folder.writable ? spec_.limits.disk_bytes_max : 0);
+    step.kind = Kind::kLayers;
+    step.layers = folder.layers;
+    Add(std::move(step));
     return OkStatus();
   }
 
-  void Bind(const Mount& mount) {
-    std::string source = mount.host_path;
-    if (abilities_.stage) {
-      source = Stage({mount.writable ? "--stage-own" : "--stage", mount.host_path});
-    }
-    Add({mount.writable ? "--bind" : "--ro-bind", source, mount.inside_path});
-  }
-
   void ProxyParts() {
-    Bind({spec_.network.proxy_socket_path, kProxySocketInside, false});
+    Show(spec_.network.proxy_socket_path, kProxySocketInside);
     const std::string proxy = "http://127.0.0.1:" + std::to_string(kForwarderPort);
     for (const char* name :
          {"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}) {
@@ -286,8 +289,8 @@ class Layout {
     }
     layout_.variables["no_proxy"] = layout_.variables["NO_PROXY"] = "localhost,127.0.0.1,::1";
     const bool has_folder = !base_.has_value() && IsFolder("/etc/ssl/certs");
-    if (LacksCertificates()) Bind({kCertificates, kCertificates, false});
-    if (has_folder) Bind({"/etc/ssl/certs", "/etc/ssl/certs", false});
+    if (LacksCertificates()) Show(kCertificates, kCertificates);
+    if (has_folder) Show("/etc/ssl/certs", "/etc/ssl/certs");
     int next = 0;
     for (const char* name : kCertificateVariables) {
       const char* value = std::getenv(name);
@@ -295,7 +298,7 @@ class Layout {
       std::string inside = value;
       if (!has_folder || !IsBelow(inside, "/etc/ssl/certs")) {
         inside = "/etc/ssl/host/" + std::to_string(next++) + ".pem";
-        Bind({value, inside, false});
+        Show(value, inside);
       }
       layout_.variables[name] = inside;
     }
@@ -303,18 +306,15 @@ class Layout {
 
   const SandboxSpec& spec_;
   const Abilities abilities_;
-  const std::string& agent_path_;
   std::optional<BaseTree> base_;
-  size_t staged_ = 0;
   RootLayout layout_;
 };
 
 }  // namespace
 
-Result<RootLayout> LayOutRoot(const SandboxSpec& spec,
-                              const std::vector<std::string>& data_arguments,
-                              const Abilities& abilities, const std::string& agent_path) {
-  return Layout(spec, abilities, agent_path).Build(data_arguments);
+Result<RootLayout> LayOutRoot(const SandboxSpec& spec, const std::vector<RootStep>& files,
+                              const Abilities& abilities) {
+  return Layout(spec, abilities).Build(files);
 }
 
 Status CheckLayers(const SandboxSpec& spec) {

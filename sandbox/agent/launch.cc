@@ -14,8 +14,10 @@
 #include <optional>
 #include <utility>
 
+#include "sandbox/agent/failure.h"
 #include "sandbox/agent/modes.h"
-#include "sandbox/agent/stages.h"
+#include "sandbox/agent/root_builder.h"
+#include "sandbox/agent/users.h"
 #include "sandbox/fd.h"
 
 namespace taskmint::sandbox {
@@ -23,39 +25,45 @@ namespace {
 
 struct LaunchPlan {
   pid_t parent = 0;
-  uid_t uid = 0;
   std::vector<std::string> cgroups;
   std::optional<int64_t> clocks_s;
-  std::vector<Stage> stages;
+  RootPlan root;
   std::vector<char*> command;
 };
 
-// `next` gathers what belongs to the stage that comes.
-bool ParseStage(const std::string& name, const std::string& value, Stage* next, LaunchPlan* plan) {
-  using Kind = Stage::Kind;
-  if (name == "--base")
+// `next` gathers what belongs to the step that comes.
+bool ParseStep(const std::string& name, const std::string& value, BuildStep* next,
+               LaunchPlan* plan) {
+  using Kind = BuildStep::Kind;
+  if (name == "--source") {
+    next->source = value;
+  } else if (name == "--base") {
     next->base = value;
-  else if (name == "--layer-folder" || name == "--layer-image")
+  } else if (name == "--mode") {
+    next->mode = static_cast<mode_t>(std::strtoul(value.c_str(), nullptr, 8));
+  } else if (name == "--layer-folder" || name == "--layer-image") {
     next->layers.push_back({value, name == "--layer-image"});
-  else {
-    const std::pair<const char*, Kind> kinds[] = {{"--stage", Kind::kPath},
-                                                  {"--stage-own", Kind::kOwn},
-                                                  {"--stage-below", Kind::kBelow},
-                                                  {"--stage-tmpfs", Kind::kMemory},
-                                                  {"--stage-layers", Kind::kLayers}};
+  } else {
+    const std::pair<const char*, Kind> kinds[] = {
+        {"--link", Kind::kLink},     {"--folder", Kind::kFolder},
+        {"--data", Kind::kData},     {"--staged", Kind::kStaged},
+        {"--show", Kind::kShow},     {"--own", Kind::kOwn},
+        {"--below", Kind::kBelow},   {"--memory", Kind::kMemory},
+        {"--seal", Kind::kSeal},     {"--hide-folder", Kind::kHideFolder},
+        {"--layers", Kind::kLayers}, {"--hide-file", Kind::kHideFile}};
     const auto* kind = std::find_if(std::begin(kinds), std::end(kinds),
                                     [&](const auto& one) { return name == one.first; });
-    if (kind == std::end(kinds)) return false;
+    if (kind == std::end(kinds) || value.empty() || value[0] != '/') return false;
     next->kind = kind->second;
-    next->text = value;
-    plan->stages.push_back(*next);
-    next->layers.clear();
+    next->place = value;
+    plan->root.steps.push_back(std::move(*next));
+    *next = BuildStep();
   }
   return true;
 }
 
 bool Parse(const std::vector<std::string>& arguments, LaunchPlan* plan) {
-  Stage next;
+  BuildStep next;
   for (size_t i = 0; i + 1 < arguments.size(); i += 2) {
     const std::string& name = arguments[i];
     const std::string& value = arguments[i + 1];
@@ -69,12 +77,18 @@ bool Parse(const std::vector<std::string>& arguments, LaunchPlan* plan) {
     if (name == "--parent")
       plan->parent = std::atoi(value.c_str());
     else if (name == "--uid")
-      plan->uid = static_cast<uid_t>(std::strtoul(value.c_str(), nullptr, 10));
+      plan->root.uid = static_cast<uid_t>(std::strtoul(value.c_str(), nullptr, 10));
+    else if (name == "--staging")
+      plan->root.staging = std::atoi(value.c_str());
+    else if (name == "--owner")
+      plan->root.owner = std::atoi(value.c_str());
+    else if (name == "--shared-memory")
+      plan->root.shared_memory = value;
     else if (name == "--join")
       plan->cgroups.push_back(value);
     else if (name == "--clocks")
       plan->clocks_s = std::atoll(value.c_str());
-    else if (!ParseStage(name, value, &next, plan))
+    else if (!ParseStep(name, value, &next, plan))
       return false;
   }
   return false;
@@ -126,11 +140,11 @@ int Launch(const std::vector<std::string>& arguments) {
     const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file.valid() || write(file.get(), "0", 1) != 1) return Fail("join", path);
   }
-  if (const int failed = MountStages(plan.stages, plan.uid); failed != 0) return failed;
+  if (const int failed = BuildRoot(plan.root); failed != 0) return failed;
   if (plan.clocks_s) SetClocks(*plan.clocks_s);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  if (const int failed = DropUser(plan.uid); failed != 0) return failed;
+  if (const int failed = DropUser(plan.root.uid); failed != 0) return failed;
   // After the change of user, which would clear it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != plan.parent) return 1;

@@ -11,6 +11,9 @@
 
 #include <cerrno>
 
+#include "sandbox/agent/failure.h"
+#include "sandbox/agent/users.h"
+
 namespace taskmint::sandbox {
 namespace {
 
@@ -87,11 +90,8 @@ int HandOver(const UniqueFd& mount, const std::string& path, uid_t uid) {
 int MountLayer(const LayerSource& layer, const UniqueFd& source, const std::string& target,
                uid_t uid) {
   if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", target);
-  const UniqueFd mount =
-      layer.image
-          ? MountImage(source)
-          : UniqueFd(open_tree(source.get(), "",
-                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE));
+  const UniqueFd image = layer.image ? MountImage(source) : UniqueFd();
+  const UniqueFd& mount = layer.image ? image : source;
   if (!mount.valid()) return Fail("mount layer", layer.path);
   if (uid != 0) {
     if (const int failed = HandOver(mount, layer.path, uid); failed != 0) return failed;
@@ -121,20 +121,25 @@ int MountUpper(const std::string& options, const std::string& place, uid_t uid) 
 int OpenLayers(const std::vector<LayerSource>& layers, std::vector<UniqueFd>* opened) {
   for (const LayerSource& layer : layers) {
     const int flags = layer.image ? O_RDONLY : O_PATH | O_DIRECTORY;
-    opened->emplace_back(open(layer.path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
-    if (!opened->back().valid()) return Fail("open", layer.path);
+    UniqueFd found(open(layer.path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
+    if (found.valid() && !layer.image) {
+      found.reset(open_tree(found.get(), "",
+                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE));
+    }
+    if (!found.valid()) return Fail("open", layer.path);
+    opened->push_back(std::move(found));
   }
   return 0;
 }
 
-int MountLayers(const Stage& stage, const std::vector<UniqueFd>& opened, const std::string& target,
-                uid_t uid) {
-  const bool writable = !stage.text.empty();
-  if (!writable && opened.size() == 1) return MountLayer(stage.layers[0], opened[0], target, 0);
+int MountLayers(const BuildStep& step, const std::vector<UniqueFd>& opened,
+                const std::string& target, uid_t uid) {
+  const bool writable = !step.source.empty();
+  if (!writable && opened.size() == 1) return MountLayer(step.layers[0], opened[0], target, 0);
   std::string lower;
   for (size_t i = 0; i < opened.size(); ++i) {
     const std::string place = target + "." + std::to_string(i);
-    if (const int failed = MountLayer(stage.layers[i], opened[i], place, writable ? uid : 0);
+    if (const int failed = MountLayer(step.layers[i], opened[i], place, writable ? uid : 0);
         failed != 0) {
       return failed;
     }
@@ -143,7 +148,7 @@ int MountLayers(const Stage& stage, const std::vector<UniqueFd>& opened, const s
   std::string options = "lowerdir=" + lower;
   if (writable) {
     const std::string place = target + ".written";
-    if (const int failed = MountUpper(stage.text, place, uid); failed != 0) return failed;
+    if (const int failed = MountUpper(step.source, place, uid); failed != 0) return failed;
     options += ",upperdir=" + place + "/upper,workdir=" + place + "/work";
     // In a user namespace the kernel keeps its marks where users may, and renames no lower folders.
     options += uid == 0 && getuid() != 0 ? ",userxattr" : ",redirect_dir=on";

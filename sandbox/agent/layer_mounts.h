@@ -7,20 +7,21 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/agent/stages.h"
+#include "sandbox/agent/root_builder.h"
 #include "sandbox/fd.h"
 
 namespace taskmint::sandbox {
 
-// Descriptors of layers, in their order: of images to be read, of folders as places (O_PATH).
+// Descriptors of layers, in their order: of images to be read, of folders as copies of what is
+// mounted there.
 // 0, or 1 with a line on standard error.
 int OpenLayers(const std::vector<LayerSource>& layers, std::vector<UniqueFd>* opened);
 
 // Mounts them at the folder `target`, making folders whose names begin with it: their owner is the
 // user `uid` (0: as they are) where something is written over them. 0, or 1 with a line on standard
 // error.
-int MountLayers(const Stage& stage, const std::vector<UniqueFd>& opened, const std::string& target,
-                uid_t uid);
+int MountLayers(const BuildStep& step, const std::vector<UniqueFd>& opened,
+                const std::string& target, uid_t uid);
 
 }  // namespace taskmint::sandbox
 

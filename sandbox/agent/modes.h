@@ -1,4 +1,5 @@
-// The two lives of this program: outside, on the way in (launch), and inside (serve).
+// The lives of this program: outside, once for all sandboxes (staging: MakeStaging) and on the way
+// into each (launch), and inside (serve).
 #ifndef TASKMINT_SANDBOX_AGENT_MODES_H_
 #define TASKMINT_SANDBOX_AGENT_MODES_H_
 
@@ -7,20 +8,17 @@
 
 namespace taskmint::sandbox {
 
-// Outside, before bubblewrap. Arguments, each at most once but those of stages and --join:
+// Outside, before bubblewrap. Arguments, each at most once but those of steps and --join:
 //   --parent PID            ends at once when its parent is not PID any more
-//   --join PATH             writes itself into this cgroup.procs
+//   --join PATH             writes itself into this file of a control group
 //   --clocks SECONDS        sets the monotonic and the boot clock inside to this, in a time
 //                           namespace; where the kernel refuses one, they stay the machine's
-//   --stage PATH            binds PATH to /tmp/N in a private mount namespace, N counting from 0
-//   --stage-own PATH        the same, and hands the folder to the slot's user
-//   --stage-tmpfs OPTIONS   a file system in memory there
-//   --base PATH             the folder of those that follow:
-//   --stage-below PATH      binds what has this relative path in it, if no part is a link
-//   --layer-folder PATH, --layer-image PATH
-//                           the layers of the one that follows, lowest first:
-//   --stage-layers OPTIONS  one folder of them: what is written over them goes into a tmpfs
-//                           with these options; read-only where they are empty
+//   --staging FD            builds a root in a copy of this mount namespace (agent/staging.h)
+//   --owner FD              the user namespace that it belongs to, where it is not this one
+//   --shared-memory OPTIONS makes /dev, with a tmpfs of these options at /dev/shm
+//   --link|--folder|--data|--staged|--show|--own|--below|--memory|--hide-folder|--hide-file|
+//   --seal|--layers PLACE   a step (root_builder.h), with what comes before it of
+//   --source TEXT, --base PATH, --mode OCTAL, --layer-folder PATH, --layer-image PATH
 //   --uid N                 drops to this user and group, with no others
 //   -- PROGRAM ARGV         is executed then
 // Returns only on failure, which it writes to standard error.

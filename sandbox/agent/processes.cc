@@ -113,16 +113,6 @@ struct Failure {
   _exit(127);
 }
 
-// Should memory run out, the kernel is to take what runs here before the agent. Its file is root's
-// until it runs a program of its own.
-void OfferToKernel(pid_t pid) {
-  char path[64];
-  snprintf(path, sizeof path, "/proc/%d/oom_score_adj", static_cast<int>(pid));
-  const UniqueFd score(open(path, O_WRONLY | O_CLOEXEC));
-  if (score.valid()) [[maybe_unused]]
-    const ssize_t ignored = write(score.get(), "1000", 4);
-}
-
 // Apart, so that nothing of the caller lives in registers across vfork.
 __attribute__((noinline)) pid_t Launch(const ProgramPlan& plan, volatile Failure* failure) {
   const pid_t pid = vfork();
@@ -136,6 +126,18 @@ int64_t NowMs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+Processes::Processes(const ProcessLimits& limits, UniqueFd score)
+    : limits_(limits), score_(std::move(score)) {
+  char text[16];
+  const ssize_t size = pread(score_.get(), text, sizeof text, 0);
+  own_score_.assign(text, size > 0 ? static_cast<size_t>(size) : 0);
+}
+
+void Processes::SetScore(const std::string& score) const {
+  // Where it cannot be set, in no /proc, the kernel takes whom it likes.
+  [[maybe_unused]] const ssize_t ignored = pwrite(score_.get(), score.data(), score.size(), 0);
 }
 
 Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, const TimeLimits& times,
@@ -162,7 +164,11 @@ Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, const
   volatile Failure failure;
   const uint64_t used_bytes_before = file_systems_.UsedBytes();
   const uint64_t cpu_us_before = times.cpu_ms > 0 ? CpuMicrosecondsInside() : 0;
+  // Should memory run out, the kernel is to take what runs here before the agent. Inherited, since
+  // the file of a process that begins is root's for a moment, or for good.
+  SetScore("1000");
   const pid_t pid = Launch(plan, &failure);
+  SetScore(own_score_);
   if (pid < 0) return nullptr;
   if (failure.error != 0) {
     int status;
@@ -172,7 +178,6 @@ Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, const
     errno = failure.error;
     return nullptr;
   }
-  OfferToKernel(pid);
   Tracked& process = tracked_.emplace_back();
   process.used_bytes_before = used_bytes_before;
   process.id = next_id_++;

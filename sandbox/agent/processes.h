@@ -68,7 +68,8 @@ class Processes {
     bool file_system_full;  // where it failed
   };
 
-  explicit Processes(const ProcessLimits& limits) : limits_(limits) {}
+  // `score` is /proc/self/oom_score_adj, opened while that was the agent's to write.
+  Processes(const ProcessLimits& limits, UniqueFd score);
 
   // The new process, or null with errno set, and `folder_failed` when it was the folder's fault.
   Tracked* Start(ProcessRequest request, bool is_line, const TimeLimits& times,
@@ -92,9 +93,12 @@ class Processes {
   std::list<Tracked>& all() { return tracked_; }
 
  private:
+  void SetScore(const std::string& score) const;
   void Note(pid_t pid, int status, const rusage& usage, std::vector<Exit>* exits);
 
   ProcessLimits limits_;
+  const UniqueFd score_;
+  std::string own_score_;
   const WritableFileSystems file_systems_;
   uint64_t next_id_ = 1;
   uint64_t cpu_us_inside_ = 0;

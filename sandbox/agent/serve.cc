@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sandbox/agent/files.h"
@@ -33,8 +34,11 @@ constexpr size_t kFdsMax = 3;
 
 class Agent {
  public:
-  Agent(int control, int signals, const ProcessLimits& limits, Forwarder* forwarder)
-      : control_(control), signals_(signals), forwarder_(forwarder), processes_(limits) {}
+  Agent(int control, int signals, const ProcessLimits& limits, UniqueFd score, Forwarder* forwarder)
+      : control_(control),
+        signals_(signals),
+        forwarder_(forwarder),
+        processes_(limits, std::move(score)) {}
 
   int Serve() {
     if (!Send(WireWriter(Op::kHello))) return 1;
@@ -259,14 +263,15 @@ int Serve(const std::vector<std::string>& arguments) {
   limits.file_bytes = number(3);
   limits.open_files = number(4);
 
-  // Neither readable nor traceable by what runs here under the same user.
-  prctl(PR_SET_DUMPABLE, 0);
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int fd = 0; fd < 3; ++fd) dup2(null, fd);
   // Everything else that came along is closed; the control socket is not for children.
   dup2(control, 3);
   syscall(SYS_close_range, 4U, ~0U, 0U);
   fcntl(3, F_SETFD, FD_CLOEXEC);
+  UniqueFd score(open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC));
+  // Neither readable nor traceable by what runs here under the same user.
+  prctl(PR_SET_DUMPABLE, 0);
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
@@ -287,7 +292,7 @@ int Serve(const std::vector<std::string>& arguments) {
 
   Forwarder forwarder;
   if (!arguments[5].empty() && !forwarder.Listen(arguments[5])) return 1;
-  return Agent(3, signals, limits, &forwarder).Serve();
+  return Agent(3, signals, limits, std::move(score), &forwarder).Serve();
 }
 
 }  // namespace taskmint::sandbox

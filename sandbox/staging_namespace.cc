@@ -1,0 +1,89 @@
+#include "sandbox/staging_namespace.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "proto/base/utf8.h"
+#include "sandbox/errors.h"
+#include "sandbox/process.h"
+
+namespace taskmint::sandbox {
+namespace {
+
+constexpr int64_t kWaitMsMax = 10'000;
+
+// The descriptors that come with a byte: of the mount namespace, and of its owner or nothing.
+Status Receive(int socket, UniqueFd* mounts, UniqueFd* owner) {
+  char byte = 0;
+  iovec part{&byte, 1};
+  int fds[2] = {-1, -1};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof fds)];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = space;
+  message.msg_controllen = sizeof space;
+  pollfd readable{socket, POLLIN, 0};
+  if (::poll(&readable, 1, kWaitMsMax) != 1 || ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1) {
+    return Error(Code::kUnavailable, "it does not answer");
+  }
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) {
+    return Error(Code::kUnavailable, "it answers nonsense");
+  }
+  std::memcpy(fds, CMSG_DATA(header), std::min(header->cmsg_len - CMSG_LEN(0), sizeof fds));
+  mounts->reset(fds[0]);
+  owner->reset(fds[1]);
+  return OkStatus();
+}
+
+std::string FirstWords(int fd) {
+  ::fcntl(fd, F_SETFL, O_NONBLOCK);
+  std::string text(1024, '\0');
+  const ssize_t size = ::read(fd, text.data(), text.size());
+  text.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  return Printable(text.substr(0, text.find('\n')));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<const StagingNamespace>> StagingNamespace::Make(const UniqueFd& agent) {
+  int sockets[2];
+  int errors[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
+    return Error(Code::kUnavailable, std::string("no descriptors are left: ") + strerror(errno));
+  }
+  const UniqueFd ours(sockets[0]);
+  UniqueFd its(sockets[1]);
+  if (::pipe2(errors, O_CLOEXEC) != 0) {
+    return Error(Code::kUnavailable, std::string("no descriptors are left: ") + strerror(errno));
+  }
+  const UniqueFd error_read(errors[0]);
+  UniqueFd error_write(errors[1]);
+  SpawnRequest request;
+  request.program = "/proc/self/fd/" + std::to_string(agent.get());
+  request.arguments = {"staging", std::to_string(its.get())};
+  request.kept_fds = {its.get()};
+  request.error_fd = error_write.get();
+  TASKMINT_ASSIGN_OR_RETURN(ChildProcess child, Spawn(request));
+  its.reset();
+  error_write.reset();
+  UniqueFd mounts;
+  UniqueFd owner;
+  const Status received = Receive(ours.get(), &mounts, &owner);
+  if (!received.ok() || !child.Wait(kWaitMsMax) || child.status() != 0) {
+    const std::string said = FirstWords(error_read.get());
+    return Error(Code::kUnavailable,
+                 "our launcher may not mount here: " + (said.empty() ? received.message() : said));
+  }
+  return std::unique_ptr<const StagingNamespace>(
+      new StagingNamespace(std::move(mounts), std::move(owner)));
+}
+
+}  // namespace taskmint::sandbox

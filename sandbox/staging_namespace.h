@@ -1,0 +1,35 @@
+// Where the roots of sandboxes are built: a mount namespace of few mounts (agent/staging.h).
+#ifndef TASKMINT_SANDBOX_STAGING_NAMESPACE_H_
+#define TASKMINT_SANDBOX_STAGING_NAMESPACE_H_
+
+#include <memory>
+
+#include "proto/base/status.h"
+#include "sandbox/fd.h"
+
+namespace taskmint::sandbox {
+
+// Lives as long as this object, without a process in it. Immutable, thread-safe.
+class StagingNamespace {
+ public:
+  // `agent` is our own program. UNAVAILABLE with what the kernel says where our launcher may not
+  // mount: root without CAP_SYS_ADMIN and ordinary users need user namespaces for programs that no
+  // profile of AppArmor names; Linux 5.12. Cost: about 5 ms.
+  static Result<std::unique_ptr<const StagingNamespace>> Make(const UniqueFd& agent);
+
+  // For the launcher.
+  int mounts() const { return mounts_.get(); }
+  // Of the user namespace that it belongs to; -1: ours.
+  int owner() const { return owner_.get(); }
+
+ private:
+  StagingNamespace(UniqueFd mounts, UniqueFd owner)
+      : mounts_(std::move(mounts)), owner_(std::move(owner)) {}
+
+  const UniqueFd mounts_;
+  const UniqueFd owner_;
+};
+
+}  // namespace taskmint::sandbox
+
+#endif  // TASKMINT_SANDBOX_STAGING_NAMESPACE_H_
