@@ -10,19 +10,19 @@
 
 namespace taskmint {
 
-namespace {
-
-// SHA-256 under way.
-struct Context {
-  Context() { TASKMINT_CHECK(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1); }
-  ~Context() { EVP_MD_CTX_free(context); }
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
+// SHA-256 under way. In no unnamed namespace, since classes of the header are made of it.
+struct DigestContext {
+  DigestContext() { TASKMINT_CHECK(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1); }
+  ~DigestContext() { EVP_MD_CTX_free(context); }
+  DigestContext(const DigestContext&) = delete;
+  DigestContext& operator=(const DigestContext&) = delete;
   void Update(const void* bytes, size_t size) {
     TASKMINT_CHECK(EVP_DigestUpdate(context, bytes, size) == 1);
   }
   EVP_MD_CTX* context = EVP_MD_CTX_new();
 };
+
+namespace {
 
 std::string Finish(EVP_MD_CTX* context) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
@@ -40,8 +40,8 @@ std::string Finish(EVP_MD_CTX* context) {
 
 }  // namespace
 
-struct DigestBuilder::State : Context {};
-struct StreamDigest::State : Context {};
+struct DigestBuilder::State : DigestContext {};
+struct StreamDigest::State : DigestContext {};
 
 DigestBuilder::DigestBuilder() : state_(std::make_unique<State>()) {}
 DigestBuilder::~DigestBuilder() = default;
@@ -70,7 +70,7 @@ StreamDigest& StreamDigest::Add(std::string_view piece) {
 std::string StreamDigest::Hex() { return Finish(state_->context); }
 
 std::string Sha256Hex(std::string_view bytes) {
-  Context context;
+  DigestContext context;
   context.Update(bytes.data(), bytes.size());
   return Finish(context.context);
 }
