@@ -177,7 +177,12 @@ INSTANTIATE_TEST_SUITE_P(
         // Abstract sockets have the second wall before them, too.
         Canary{"net namespace", Without(&Walls::network_namespace, &Walls::second)},
         Canary{"uid drop", Without(&Walls::user_drop)},
-        Canary{"pids limit", {}, [](Attack& attack) { attack.spec.limits.processes_max = 30'000; }},
+        Canary{"pids limit",
+               {},
+               [](Attack& attack) {
+                 attack.spec.limits.processes_max = 30'000;
+                 attack.command.wall_ms_max = 20'000;  // thousands take a busy machine a while
+               }},
         Canary{"tmpfs limit",
                {},
                [](Attack& attack) {
