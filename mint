@@ -18,7 +18,7 @@ build_packages="g++ cmake ninja-build pkg-config git ca-certificates protobuf-co
 run_packages="bubblewrap python3 python3-venv g++ cmake ninja-build make ccache patch"
 # ... and what only the tests need.
 test_packages="libgtest-dev libgmock-dev clang erofs-utils"
-nightly_packages="clang-tidy golang-go"
+nightly_packages="clang-tidy golang-go podman crun"
 
 usage() {
   cat <<'END'

@@ -47,7 +47,7 @@ class PolledStream {
   size_t read_some(const Buffers& buffers, ErrorCode& error) {
     const boost::asio::mutable_buffer buffer = First<boost::asio::mutable_buffer>(buffers);
     error = {};
-    if (buffer.size() == 0) return 0;
+    if (buffer.size() == 0 || IsOver(error)) return 0;
     while (true) {
       const ssize_t size = ::recv(fd_, buffer.data(), buffer.size(), 0);
       if (size > 0) {
@@ -65,7 +65,7 @@ class PolledStream {
   size_t write_some(const Buffers& buffers, ErrorCode& error) {
     const boost::asio::const_buffer buffer = First<boost::asio::const_buffer>(buffers);
     error = {};
-    if (buffer.size() == 0) return 0;
+    if (buffer.size() == 0 || IsOver(error)) return 0;
     while (true) {
       const ssize_t size = ::send(fd_, buffer.data(), buffer.size(), MSG_NOSIGNAL);
       if (size >= 0) {
@@ -102,6 +102,14 @@ class PolledStream {
     const size_t size = operation(error);
     if (error) throw boost::system::system_error(error);
     return size;
+  }
+
+  // Whether it has to end, however much still moves.
+  bool IsOver(ErrorCode& error) const {
+    pollfd stopped{stop_fd_, POLLIN, 0};
+    if (SystemClock().MonotonicMs() < deadline_ms_ && ::poll(&stopped, 1, 0) == 0) return false;
+    error = boost::asio::error::timed_out;
+    return true;
   }
 
   // After a failed call: whether it may be tried again now.
