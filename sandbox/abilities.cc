@@ -74,6 +74,7 @@ Abilities FindAbilities(const std::string& bwrap_path, const UniqueFd& agent,
   all.insert(all.end(), disable_userns.begin(), disable_userns.end());
   Abilities abilities;
   abilities.disable_userns = has_disable_userns;
+  abilities.map_owners = ::geteuid() != 0 || (staging != nullptr && staging->owner() < 0);
   // Once more, lest a busy machine takes a wall from all sandboxes of this process.
   if (trial.Opens(true, all) || trial.Opens(true, all)) return abilities;
   abilities.stage = trial.Opens(true, {}) || trial.Opens(true, {});

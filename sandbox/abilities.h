@@ -12,6 +12,9 @@ namespace taskmint::sandbox {
 struct Abilities {
   // Our launcher may mount, and bubblewrap bind what it mounted.
   bool stage = true;
+  // As root: it may also map owners, which layers that are written over need, and mount images. Not
+  // without CAP_SYS_ADMIN.
+  bool map_owners = true;
   // A sandbox may have a /proc of its own. Not where a container hides parts of its own one: the
   // kernel lets nobody uncover them.
   bool own_proc = true;
