@@ -272,6 +272,14 @@ class Layout {
                        "': only bubblewrap may mount here, which shows one layer, as a folder, to "
                        "be read");
     }
+    const bool has_image = std::any_of(folder.layers.begin(), folder.layers.end(),
+                                       [](const Layer& layer) { return layer.is_image(); });
+    if (!abilities_.map_owners && (folder.writable || has_image)) {
+      return Error(Code::kUnavailable,
+                   "cannot show layers at '" + folder.inside_path +
+                       "': to write over them, or to mount images, root needs CAP_SYS_ADMIN; "
+                       "folders can be read");
+    }
     RootStep step =
         MemoryStep(folder.inside_path, "0755", folder.writable ? spec_.limits.disk_bytes_max : 0);
     step.kind = Kind::kLayers;

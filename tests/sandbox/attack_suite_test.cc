@@ -21,7 +21,7 @@
 #include "sandbox/fd.h"
 #include "sandbox/host_traces.h"
 #include "tests/sandbox/open_sandbox.h"
-#include "tests/sandbox/ordinary_user.h"
+#include "tests/sandbox/other_users.h"
 
 namespace taskmint::sandbox {
 namespace {

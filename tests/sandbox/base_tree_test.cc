@@ -9,7 +9,7 @@
 
 #include "tests/sandbox/host_view.h"
 #include "tests/sandbox/open_sandbox.h"
-#include "tests/sandbox/ordinary_user.h"
+#include "tests/sandbox/other_users.h"
 #include "tests/sandbox/small_base.h"
 
 namespace taskmint::sandbox {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tests/sandbox/open_sandbox.h"
-#include "tests/sandbox/ordinary_user.h"
+#include "tests/sandbox/other_users.h"
 
 namespace taskmint::sandbox {
 namespace {

@@ -12,6 +12,7 @@
 #include "sandbox/fd.h"
 #include "tests/sandbox/host_view.h"
 #include "tests/sandbox/open_sandbox.h"
+#include "tests/sandbox/other_users.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -307,6 +308,26 @@ TEST(ContainmentTest, SandboxesDoNotSeeEachOther) {
       RunIn(*two, Shell("cat /tmp/f /work/f /dev/shm/f 2>/dev/null; ls /proc | grep -c '^[0-9]'"))
           .output,
       "4\n");  // the agent, the shell, ls and grep
+}
+
+TEST(ContainmentTest, WhatOnlyRootReachesIsShownWhereItIsNamed) {
+  if (::geteuid() != 0) return;  // an ordinary user shows what is theirs
+  const HostFolder folder;
+  ASSERT_EQ(::mkdir((folder.path() + "/shown").c_str(), 0755), 0);
+  std::ofstream(folder.path() + "/shown/a") << "seen\n";
+  std::ofstream(folder.path() + "/b") << "beside\n";
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0700), 0);
+  SandboxSpec spec;
+  spec.mounts = {{folder.path() + "/shown", "/shown", false}};
+  const auto sandbox = OpenSandbox(spec);
+  const std::string script =
+      "cat /shown/a; cat /shown/../b 2>/dev/null; echo x > /shown/a || echo refused";
+  EXPECT_EQ(RunIn(*sandbox, Shell(script)).output, "seen\nrefused\n");
+}
+
+TEST(ContainmentTest, ARootWhoMayNotMountHasSandboxesLikewise) {
+  if (::geteuid() != 0 || IsBoundedRoot()) return;
+  EXPECT_EQ(RunAsBoundedRoot("ContainmentTest.*"), 0) << "see above";
 }
 
 TEST(ContainmentTest, TheKernelSeesAnOrdinaryUser) {

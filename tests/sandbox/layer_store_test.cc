@@ -14,7 +14,7 @@
 
 #include "tests/sandbox/host_view.h"
 #include "tests/sandbox/layer_forms.h"
-#include "tests/sandbox/ordinary_user.h"
+#include "tests/sandbox/other_users.h"
 
 namespace taskmint::sandbox {
 namespace {

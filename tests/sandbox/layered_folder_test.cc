@@ -1,6 +1,7 @@
 // Layers inside: merged, written over, limited, gone.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -10,7 +11,7 @@
 #include "tests/sandbox/host_view.h"
 #include "tests/sandbox/layer_forms.h"
 #include "tests/sandbox/open_sandbox.h"
-#include "tests/sandbox/ordinary_user.h"
+#include "tests/sandbox/other_users.h"
 
 namespace taskmint::sandbox {
 namespace {
@@ -212,6 +213,28 @@ TEST_P(LayeredFolderTest, ManySandboxesShareThem) {
 
 INSTANTIATE_TEST_SUITE_P(Forms, LayeredFolderTest, testing::ValuesIn(LayerForms()),
                          [](const auto& one) { return std::string(one.param.name); });
+
+TEST(LayersInsideTest, ARootWhoMayNotMountReadsThemOnly) {
+  if (::geteuid() != 0) return;
+  if (!IsBoundedRoot()) {
+    EXPECT_EQ(RunAsBoundedRoot("LayersInsideTest.ARootWhoMayNotMountReadsThemOnly"), 0)
+        << "see above";
+    return;
+  }
+  const HostFolder folder;
+  std::ofstream(folder.path() + "/a") << "one\n";
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  Layer layer;
+  layer.host_path = folder.path();
+  SandboxSpec spec;
+  spec.layered_folders = {{{layer}, "/layers", false}};
+  EXPECT_EQ(Seen(*OpenSandbox(spec), "cat /layers/a"), "one\n");
+  spec.layered_folders[0].writable = true;
+  const auto refused = TestHost().Open(spec, {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), Code::kUnavailable);
+  EXPECT_THAT(refused.status().message(), HasSubstr("CAP_SYS_ADMIN"));
+}
 
 TEST(LayersInsideTest, AnOrdinaryUserHasThemLikewise) {
   if (::geteuid() != 0) return;  // the tests above were it
