@@ -43,13 +43,16 @@ class Trial {
         if (::access(path, F_OK) != 0) continue;
         arguments.insert(arguments.end(), {"--source", path, "--staged", path});
       }
-      arguments.insert(arguments.end(), {"--folder", "/proc"});
+      // With all that a sandbox may ask for.
+      arguments.insert(arguments.end(),
+                       {"--folder", "/proc", "--shared-memory", "size=65536,nr_inodes=10,mode=1777",
+                        "--source", "/usr", "--show", "/shown"});
     }
     arguments.insert(arguments.end(), {"--", bwrap_path_, "--unshare-user", "--unshare-all",
                                        "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
                                        staged ? "--dev-bind" : "--ro-bind", root, "/"});
     arguments.insert(arguments.end(), options.begin(), options.end());
-    arguments.emplace_back("/usr/bin/true");
+    arguments.insert(arguments.end(), {"/usr/bin/test", "-c", "/dev/null"});
     Result<ChildProcess> child = Spawn(request);
     return child.ok() && child->Wait(kTrialMsMax) && child->status() == 0;
   }
@@ -78,6 +81,7 @@ Abilities FindAbilities(const std::string& bwrap_path, const UniqueFd& agent,
   // Once more, lest a busy machine takes a wall from all sandboxes of this process.
   if (trial.Opens(true, all) || trial.Opens(true, all)) return abilities;
   abilities.stage = trial.Opens(true, {}) || trial.Opens(true, {});
+  if (!abilities.stage) abilities.stage_refusal = "bubblewrap binds nothing that we mount";
   const bool staged = abilities.stage;
   if (trial.Opens(staged, all) || !trial.Opens(staged, {})) return abilities;
   abilities.own_proc = trial.Opens(staged, own_proc) || trial.Opens(staged, own_proc);

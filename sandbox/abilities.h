@@ -10,8 +10,10 @@
 namespace taskmint::sandbox {
 
 struct Abilities {
-  // Our launcher may mount, and bubblewrap bind what it mounted.
+  // Our launcher may mount, and bubblewrap bind what it mounted. Needs Linux 5.12.
   bool stage = true;
+  // Why not.
+  std::string stage_refusal;
   // As root: it may also map owners, which layers that are written over need, and mount images. Not
   // without CAP_SYS_ADMIN.
   bool map_owners = true;

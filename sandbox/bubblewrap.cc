@@ -85,6 +85,17 @@ uid_t FirstSlotUid() {
   return first;
 }
 
+// Whether a part of a path below /usr is a link, which is not followed while a root is built.
+bool HasLink(const std::string& place) {
+  if (!place.starts_with("/usr/")) return false;
+  for (size_t end = place.find('/', 5);; end = place.find('/', end + 1)) {
+    struct stat info;
+    if (::lstat(place.substr(0, end).c_str(), &info) != 0) return false;
+    if (S_ISLNK(info.st_mode)) return true;
+    if (end == std::string::npos) return false;
+  }
+}
+
 std::string Tail(int fd) {
   ::fcntl(fd, F_SETFL, O_NONBLOCK);
   std::string text(4096, '\0');
@@ -98,6 +109,7 @@ std::string Tail(int fd) {
 struct Start {
   SpawnRequest request;
   std::vector<UniqueFd> files;  // open until the spawn
+  std::shared_ptr<const StagingNamespace> staging;
   std::map<std::string, std::string> variables;
 };
 
@@ -147,13 +159,17 @@ void AddLauncher(const HostParts& parts, const Session& session, const RootLayou
     for (const std::string& path : session.cgroup->JoinPaths())
       Append({"--join", path}, &arguments);
   }
-  if (parts.staging == nullptr) return;
-  Append({"--clocks", kClocksStartS, "--staging", std::to_string(parts.staging->mounts())},
-         &arguments);
-  start->request.kept_fds.push_back(parts.staging->mounts());
-  if (parts.staging->owner() >= 0) {
-    Append({"--owner", std::to_string(parts.staging->owner())}, &arguments);
-    start->request.kept_fds.push_back(parts.staging->owner());
+  if (parts.staging == nullptr) {
+    std::vector<RootStep> given = layout.steps;  // whose owner only the launcher can change
+    std::erase_if(given, [](const RootStep& step) { return step.kind != RootStep::Kind::kOwn; });
+    return Append(StepsForLauncher(given), &arguments);
+  }
+  const StagingNamespace& staging = *start->staging;
+  Append({"--clocks", kClocksStartS, "--staging", std::to_string(staging.mounts())}, &arguments);
+  start->request.kept_fds.push_back(staging.mounts());
+  if (staging.owner() >= 0) {
+    Append({"--owner", std::to_string(staging.owner())}, &arguments);
+    start->request.kept_fds.push_back(staging.owner());
   }
   const RootStep& shared = layout.shared_memory;
   Append({"--shared-memory", MemoryOptions(shared.bytes, shared.inodes, shared.mode)}, &arguments);
@@ -180,6 +196,8 @@ std::vector<std::string> RootArguments(const HostParts& parts, const RootLayout&
 Result<Start> Prepare(const HostParts& parts, const SandboxSpec& spec, const Session& session,
                       int control_fd) {
   Start start;
+  // Before the host is looked at, so that it shows what is found there.
+  if (parts.staging != nullptr) start.staging = parts.staging->Current();
   TASKMINT_ASSIGN_OR_RETURN(const std::vector<RootStep> files, FilesOfOurs(parts, spec, &start));
   TASKMINT_ASSIGN_OR_RETURN(RootLayout layout, LayOutRoot(spec, files, parts.abilities));
   start.variables = std::move(layout.variables);
@@ -271,11 +289,12 @@ Result<std::shared_ptr<const HostParts>> MakeHostParts(const Walls& walls, bool 
   const std::string_view agent(reinterpret_cast<const char*>(taskmint_agent_begin),
                                static_cast<size_t>(taskmint_agent_end - taskmint_agent_begin));
   TASKMINT_ASSIGN_OR_RETURN(parts->agent, MemoryFile("taskmint-agent", agent, true));
-  if (auto staging = StagingNamespace::Make(parts->agent); staging.ok()) {
-    parts->staging = std::move(*staging);
-  }
-  parts->abilities = FindAbilities(parts->bwrap_path, parts->agent, parts->staging.get(),
+  Result<std::unique_ptr<Staging>> staging = Staging::Make(parts->agent);
+  if (staging.ok()) parts->staging = std::move(*staging);
+  const auto namespaces = staging.ok() ? parts->staging->Current() : nullptr;
+  parts->abilities = FindAbilities(parts->bwrap_path, parts->agent, namespaces.get(),
                                    help.find("--disable-userns") != std::string::npos);
+  if (!staging.ok()) parts->abilities.stage_refusal = staging.status().message();
   if (!parts->abilities.stage) parts->staging.reset();
   if (!parts->abilities.own_proc && !weak) {
     return Error(Code::kUnavailable,
@@ -360,6 +379,9 @@ Status CheckSpec(const SandboxSpec& spec) {
     }
     if (std::count(places.begin(), places.end(), place) > 1) {
       return bad("two things are to be at '" + place + "'");
+    }
+    if (spec.base_path.empty() && HasLink(place)) {
+      return bad("'" + place + "' lies behind a symbolic link: name the folder that it leads to");
     }
   }
   for (const Mount& mount : spec.mounts) {

@@ -52,7 +52,7 @@ struct HostParts {
   Walls walls;
   CgroupHome cgroups;
   UniqueFd agent;                                           // memory file, executable
-  std::unique_ptr<const StagingNamespace> staging;          // nothing without Abilities::stage
+  std::unique_ptr<Staging> staging;                         // nothing without Abilities::stage
   UniqueFd seccomp;                                         // memory file
   std::vector<std::pair<std::string, UniqueFd>> etc_files;  // path inside, memory file
 };

@@ -161,8 +161,12 @@ Finding ExamineFileLimit(Sandbox* sandbox) {
   command.wall_ms_max = 10'000;
   const Result<CommandResult> result = sandbox->Run(command, {});
   const bool ours = result.ok() && result->output == std::to_string(Limits().inodes_max) + "\n";
-  finding.detail = ours ? "in force in each file system"
-                        : "the kernel's default alone: only bubblewrap may mount here";
+  finding.detail = "in force in each file system";
+  if (!ours) {
+    const auto parts = MakeHostParts({}, true);
+    finding.detail = "the kernel's default alone: only bubblewrap may mount here (" +
+                     (parts.ok() ? (*parts)->abilities.stage_refusal : "unknown why") + ")";
+  }
   return finding;
 }
 

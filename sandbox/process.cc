@@ -1,6 +1,7 @@
 #include "sandbox/process.h"
 
 #define BOOST_POSIX_HAS_VFORK 1  // Linux has, and copies no page tables for it
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -79,6 +80,27 @@ class Spawner {
   std::thread thread_;
 };
 
+// Between vfork and exec: a handler of this process's would run in this process's memory.
+void ForgetHandlers() {
+  for (int number = 1; number < NSIG; ++number) {
+    struct sigaction action;
+    if (::sigaction(number, nullptr, &action) != 0 || action.sa_handler == SIG_IGN ||
+        action.sa_handler == SIG_DFL) {
+      continue;
+    }
+    action = {};
+    action.sa_handler = SIG_DFL;
+    ::sigaction(number, &action, nullptr);
+  }
+}
+
+#if defined(__SANITIZE_THREAD__)
+// ThreadSanitizer turns vfork into fork, by which Boost's way of telling errors is lost.
+constexpr bp::detail::posix::handler_base_ext kHowToFork{};
+#else
+constexpr auto& kHowToFork = bp::posix::use_vfork;
+#endif
+
 Result<ChildProcess> SpawnHere(const SpawnRequest& request) {
   bp::environment variables;
   for (const std::string& variable : request.variables) {
@@ -91,6 +113,7 @@ Result<ChildProcess> SpawnHere(const SpawnRequest& request) {
     if (request.error_fd >= 0) ::dup2(request.error_fd, 2);
     ::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
     for (const int fd : request.kept_fds) ::fcntl(fd, F_SETFD, 0);
+    ForgetHandlers();
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -98,7 +121,7 @@ Result<ChildProcess> SpawnHere(const SpawnRequest& request) {
   std::error_code error;
   bp::child child(bp::exe = request.program, bp::args = request.arguments, variables,
                   bp::std_in<bp::null, bp::std_out> bp::null, bp::std_err > bp::null,
-                  bp::extend::on_exec_setup = before_exec, bp::posix::use_vfork, error);
+                  bp::extend::on_exec_setup = before_exec, kHowToFork, error);
   if (error) return Unavailable("cannot start " + request.program + ": " + error.message());
   const pid_t pid = child.id();
   child.detach();

@@ -270,7 +270,8 @@ class Layout {
       return Error(Code::kUnavailable,
                    "cannot show layers at '" + folder.inside_path +
                        "': only bubblewrap may mount here, which shows one layer, as a folder, to "
-                       "be read");
+                       "be read (" +
+                       abilities_.stage_refusal + ")");
     }
     const bool has_image = std::any_of(folder.layers.begin(), folder.layers.end(),
                                        [](const Layer& layer) { return layer.is_image(); });
@@ -313,7 +314,7 @@ class Layout {
   }
 
   const SandboxSpec& spec_;
-  const Abilities abilities_;
+  const Abilities& abilities_;
   std::optional<BaseTree> base_;
   RootLayout layout_;
 };

@@ -14,7 +14,7 @@ struct RootStep {
     kLink,    // a symbolic link to `source`
     kFolder,  // an empty folder
     kData,    // a file with what the descriptor `fd` has, mode `mode`
-    kStaged,  // what the staging namespace has at `source`, as the host has it there; read-only
+    kStaged,  // what the staging namespace has at `source`, as the host's; read-only
     kShow,    // what the host has at `source`; read-only
     kOwn,     // the same, writable, and the folder becomes the slot's user's
     kBelow,   // what `base` has at the relative path `source`, no part of it a link; read-only

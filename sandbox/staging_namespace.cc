@@ -3,12 +3,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
 
+#include "proto/base/log.h"
 #include "proto/base/utf8.h"
 #include "sandbox/errors.h"
 #include "sandbox/process.h"
@@ -51,9 +55,25 @@ std::string FirstWords(int fd) {
   return Printable(text.substr(0, text.find('\n')));
 }
 
+// Which of them there are, and what they are.
+std::string TopsNow() {
+  std::string tops;
+  for (const char* path :
+       {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives"}) {
+    struct stat info;
+    std::array<char, 4096> target;
+    if (::lstat(path, &info) != 0) continue;
+    const ssize_t size = ::readlink(path, target.data(), target.size());
+    tops += std::string(path) + " " + std::to_string(info.st_dev) + " " +
+            std::to_string(info.st_ino) + " " +
+            std::string(target.data(), size > 0 ? static_cast<size_t>(size) : 0) + "\n";
+  }
+  return tops;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<const StagingNamespace>> StagingNamespace::Make(const UniqueFd& agent) {
+Result<std::shared_ptr<const StagingNamespace>> StagingNamespace::Make(const UniqueFd& agent) {
   int sockets[2];
   int errors[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
@@ -82,8 +102,41 @@ Result<std::unique_ptr<const StagingNamespace>> StagingNamespace::Make(const Uni
     return Error(Code::kUnavailable,
                  "our launcher may not mount here: " + (said.empty() ? received.message() : said));
   }
-  return std::unique_ptr<const StagingNamespace>(
+  return std::shared_ptr<const StagingNamespace>(
       new StagingNamespace(std::move(mounts), std::move(owner)));
+}
+
+Result<std::unique_ptr<Staging>> Staging::Make(const UniqueFd& agent) {
+  std::unique_ptr<Staging> staging(new Staging(agent));
+  staging->mount_table_.reset(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
+  staging->tops_ = TopsNow();
+  auto made = StagingNamespace::Make(agent);
+  // Once more, lest a busy machine takes a wall from all sandboxes of this process.
+  if (!made.ok()) made = StagingNamespace::Make(agent);
+  if (!made.ok()) return made.status();
+  staging->current_ = std::move(*made);
+  return staging;
+}
+
+bool Staging::HasChanged() {
+  pollfd changed{mount_table_.get(), POLLPRI, 0};
+  std::string tops = TopsNow();
+  const bool has = ::poll(&changed, 1, 0) > 0 || tops != tops_;
+  tops_ = std::move(tops);
+  return has;
+}
+
+std::shared_ptr<const StagingNamespace> Staging::Current() {
+  const std::lock_guard lock(mutex_);
+  if (HasChanged()) {
+    if (auto made = StagingNamespace::Make(agent_); made.ok()) {
+      current_ = std::move(*made);
+    } else {
+      Log(LogLevel::kWarning, "mounts have changed, and sandboxes go on with the former ones",
+          {{"reason", made.status().message()}});
+    }
+  }
+  return current_;
 }
 
 }  // namespace taskmint::sandbox

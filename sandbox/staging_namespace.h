@@ -3,6 +3,8 @@
 #define TASKMINT_SANDBOX_STAGING_NAMESPACE_H_
 
 #include <memory>
+#include <mutex>
+#include <string>
 
 #include "proto/base/status.h"
 #include "sandbox/fd.h"
@@ -14,8 +16,8 @@ class StagingNamespace {
  public:
   // `agent` is our own program. UNAVAILABLE with what the kernel says where our launcher may not
   // mount: root without CAP_SYS_ADMIN and ordinary users need user namespaces for programs that no
-  // profile of AppArmor names; Linux 5.12. Cost: about 5 ms.
-  static Result<std::unique_ptr<const StagingNamespace>> Make(const UniqueFd& agent);
+  // profile of AppArmor names. Cost: about 5 ms.
+  static Result<std::shared_ptr<const StagingNamespace>> Make(const UniqueFd& agent);
 
   // For the launcher.
   int mounts() const { return mounts_.get(); }
@@ -28,6 +30,27 @@ class StagingNamespace {
 
   const UniqueFd mounts_;
   const UniqueFd owner_;
+};
+
+// The staging namespace that shows this machine as it is: made again when its mounts, or the
+// folders beside /usr, have changed since. Thread-safe.
+class Staging {
+ public:
+  // As StagingNamespace::Make, tried twice. `agent` must outlive it.
+  static Result<std::unique_ptr<Staging>> Make(const UniqueFd& agent);
+
+  // The last one where none can be made. Cost: about 20 us where nothing has changed.
+  std::shared_ptr<const StagingNamespace> Current();
+
+ private:
+  explicit Staging(const UniqueFd& agent) : agent_(agent) {}
+  bool HasChanged();
+
+  const UniqueFd& agent_;
+  std::mutex mutex_;
+  UniqueFd mount_table_;  // told of changes since it was last asked
+  std::string tops_;      // what is beside /usr
+  std::shared_ptr<const StagingNamespace> current_;
 };
 
 }  // namespace taskmint::sandbox

@@ -72,6 +72,20 @@ UniqueFd MountImage(const UniqueFd& image) {
                           MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
 }
 
+// What is mounted there, read-only and apart from the host's mounts; invalid with errno set.
+UniqueFd PrivateCopy(const UniqueFd& folder) {
+  UniqueFd copy(open_tree(folder.get(), "",
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE));
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  attributes.propagation = MS_PRIVATE;
+  if (copy.valid() && mount_setattr(copy.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
+                                    sizeof attributes) != 0) {
+    return UniqueFd();
+  }
+  return copy;
+}
+
 // A layer's root belongs to `uid` from here on.
 int HandOver(const UniqueFd& mount, const std::string& path, uid_t uid) {
   struct stat info;
@@ -122,10 +136,7 @@ int OpenLayers(const std::vector<LayerSource>& layers, std::vector<UniqueFd>* op
   for (const LayerSource& layer : layers) {
     const int flags = layer.image ? O_RDONLY : O_PATH | O_DIRECTORY;
     UniqueFd found(open(layer.path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
-    if (found.valid() && !layer.image) {
-      found.reset(open_tree(found.get(), "",
-                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE));
-    }
+    if (found.valid() && !layer.image) found = PrivateCopy(found);
     if (!found.valid()) return Fail("open", layer.path);
     opened->push_back(std::move(found));
   }

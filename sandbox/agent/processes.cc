@@ -165,7 +165,8 @@ Processes::Tracked* Processes::Start(ProcessRequest request, bool is_line, const
   const uint64_t used_bytes_before = file_systems_.UsedBytes();
   const uint64_t cpu_us_before = times.cpu_ms > 0 ? CpuMicrosecondsInside() : 0;
   // Should memory run out, the kernel is to take what runs here before the agent. Inherited, since
-  // the file of a process that begins is root's for a moment, or for good.
+  // the file of a process that begins is root's for a moment, or for good. (Before Linux 5.10 the
+  // second call may come while the memory is still shared, and then counts for the child, too.)
   SetScore("1000");
   const pid_t pid = Launch(plan, &failure);
   SetScore(own_score_);

@@ -25,7 +25,7 @@ namespace {
 
 using Kind = BuildStep::Kind;
 
-constexpr unsigned long kQuiet = MS_NOSUID | MS_NODEV;
+constexpr unsigned long kMemoryFlags = MS_NOSUID | MS_NODEV;
 constexpr uint64_t kWritable = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 constexpr uint64_t kReadOnly = kWritable | MOUNT_ATTR_RDONLY;
 constexpr unsigned kCopyOfTree = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE;
@@ -53,6 +53,7 @@ UniqueFd OpenBelow(const BuildStep& step) {
 
 // What a step shows of the host, taken along into the staging namespace.
 struct Source {
+  UniqueFd given;  // kOwn: the folder
   UniqueFd tree;
   std::vector<UniqueFd> layers;
 };
@@ -62,44 +63,55 @@ bool IsOfHost(const BuildStep& step) {
          step.kind == Kind::kLayers;
 }
 
-// What becomes the user's, while we still may give it away.
-int GiveFolders(const std::vector<BuildStep>& steps, uid_t uid) {
-  if (uid == 0) return 0;
-  for (const BuildStep& step : steps) {
+// Opens what becomes the user's and gives it away, while we still may. It may lie in a folder that
+// a sandbox could write to: what is looked at is what is shown later.
+int GiveFolders(const std::vector<BuildStep>& steps, uid_t uid, std::vector<Source>* sources) {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const BuildStep& step = steps[i];
     if (step.kind != Kind::kOwn) continue;
-    const UniqueFd folder(open(step.source.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    UniqueFd& folder = (*sources)[i].given;
+    folder.reset(open(step.source.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     struct stat info;
     if (!folder.valid() || fstat(folder.get(), &info) != 0) return Fail("open", step.source);
-    if (!S_ISDIR(info.st_mode)) continue;  // a file stays whose it is, and a link is none of ours
+    if (S_ISLNK(info.st_mode)) {
+      errno = ELOOP;
+      return Fail("open", step.source);
+    }
+    if (uid == 0 || !S_ISDIR(info.st_mode)) continue;  // a file stays whose it is
     const std::string place = "/proc/self/fd/" + std::to_string(folder.get());
     if (chown(place.c_str(), uid, uid) != 0) return Fail("chown", step.source);
   }
   return 0;
 }
 
+UniqueFd TreeOf(const BuildStep& step, const Source& source) {
+  if (step.kind == Kind::kOwn) return TreeAt(source.given.get(), "");
+  if (step.kind == Kind::kShow) return TreeAt(AT_FDCWD, step.source.c_str());
+  const UniqueFd found = OpenBelow(step);
+  return found.valid() ? TreeAt(found.get(), "") : UniqueFd();
+}
+
 int FindSource(const BuildStep& step, Source* source) {
   if (step.kind == Kind::kLayers) return OpenLayers(step.layers, &source->layers);
-  if (step.kind == Kind::kBelow) {
-    if (const UniqueFd found = OpenBelow(step); found.valid()) {
-      source->tree = TreeAt(found.get(), "");
-    }
-  } else {
-    source->tree = TreeAt(AT_FDCWD, step.source.c_str());
-  }
-  return source->tree.valid() ? 0 : Fail("show", step.source);
+  source->tree = TreeOf(step, *source);
+  if (source->tree.valid()) return 0;
+  return Fail("show", step.base.empty() ? step.source : step.base + "/" + step.source);
 }
+
+// Whether trees may be copied here: not where the mount namespace belongs to another user namespace
+// than the one in which we may mount.
+bool MayCopyTrees() { return TreeAt(AT_FDCWD, "/dev/null").valid() || errno != EPERM; }
 
 // Copies need a mount namespace of a user namespace in which we may mount.
 int FindSources(const RootPlan& plan, std::vector<Source>* sources) {
   const auto& steps = plan.steps;
-  if (const int failed = GiveFolders(steps, plan.uid); failed != 0) return failed;
   if (plan.owner >= 0) {
     if (setns(plan.owner, CLONE_NEWUSER) != 0) return Fail("enter", "user namespace");
     prctl(PR_SET_DUMPABLE, 1);  // else what /proc has of this process is root's
-    if (std::any_of(steps.begin(), steps.end(), IsOfHost) && unshare(CLONE_NEWNS) != 0) {
-      return Fail("unshare", "mount namespace");
-    }
   }
+  if (std::none_of(steps.begin(), steps.end(), IsOfHost)) return 0;
+  if (!MayCopyTrees() && unshare(CLONE_NEWNS) != 0) return Fail("unshare", "mount namespace");
+  if (const int failed = GiveFolders(steps, plan.uid, sources); failed != 0) return failed;
   for (size_t i = 0; i < steps.size(); ++i) {
     if (!IsOfHost(steps[i])) continue;
     if (const int failed = FindSource(steps[i], &(*sources)[i]); failed != 0) return failed;
@@ -131,8 +143,7 @@ class Builder {
     if (const int failed = MakeMemory("/dev", "mode=0755,size=64k,nr_inodes=100"); failed != 0) {
       return failed;
     }
-    for (const char* device :
-         {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}) {
+    for (const char* device : kStagedDevices) {
       const int failed = Attach(TreeAt(AT_FDCWD, device), device, MOUNT_ATTR_NOSUID);
       if (failed != 0) return failed;
     }
@@ -247,23 +258,28 @@ class Builder {
   int WriteData(const BuildStep& step) const {
     const int from = std::atoi(step.source.c_str());
     struct stat info;
+    if (fstat(from, &info) != 0) return Fail("read for", step.place);
     const UniqueFd to = MakeFile(step.place, step.mode);
-    if (!to.valid() || fstat(from, &info) != 0) return Fail("create", step.place);
+    if (!to.valid()) return Fail("create", step.place);
     off_t offset = 0;
     while (offset < info.st_size) {
       const auto left = static_cast<size_t>(info.st_size - offset);
-      if (sendfile(to.get(), from, &offset, left) <= 0) return Fail("write", step.place);
+      const ssize_t sent = sendfile(to.get(), from, &offset, left);
+      if (sent == 0) errno = EIO;  // it has become shorter
+      if (sent <= 0) return Fail("write", step.place);
     }
     return 0;
   }
 
   int MakeMemory(const std::string& place, const std::string& options) const {
-    return MountNew(place, "tmpfs", kQuiet, OptionsForUser(options));
+    return MountNew(place, "tmpfs", kMemoryFlags, OptionsForUser(options));
   }
 
   int MountMemoryAt(const char* target, const std::string& options) const {
-    if (mount("tmpfs", target, "tmpfs", kQuiet, OptionsForUser(options).c_str()) == 0) return 0;
-    return Fail("mount", options);
+    if (mount("tmpfs", target, "tmpfs", kMemoryFlags, OptionsForUser(options).c_str()) == 0) {
+      return 0;
+    }
+    return Fail("mount", target);
   }
 
   std::string OptionsForUser(const std::string& options) const {
@@ -326,7 +342,7 @@ int StackLayers(const RootPlan& plan, std::vector<Source>* sources) {
   bool mounted = false;
   for (size_t i = 0; i < steps.size(); ++i) {
     if (steps[i].kind != Kind::kLayers) continue;
-    if (!mounted && mount("tmpfs", kStagedParts, "tmpfs", kQuiet, "mode=0755,size=1m") != 0) {
+    if (!mounted && mount("tmpfs", kStagedParts, "tmpfs", kMemoryFlags, "mode=0755,size=1m") != 0) {
       return Fail("mount", kStagedParts);
     }
     mounted = true;
@@ -342,12 +358,16 @@ int StackLayers(const RootPlan& plan, std::vector<Source>* sources) {
 }  // namespace
 
 int BuildRoot(const RootPlan& plan) {
-  if (plan.staging < 0) return 0;
   std::vector<Source> sources(plan.steps.size());
+  // Then bubblewrap builds it, and what is given away must be given all the same.
+  if (plan.staging < 0) return GiveFolders(plan.steps, plan.uid, &sources);
   if (const int failed = FindSources(plan, &sources); failed != 0) return failed;
   if (setns(plan.staging, CLONE_NEWNS) != 0 || unshare(CLONE_NEWNS) != 0) {
     return Fail("enter", "staging namespace");
   }
+  // Nobody behind us needs them, and bubblewrap would hold them as long as the sandbox lives.
+  close(plan.staging);
+  if (plan.owner >= 0) close(plan.owner);
   if (const int failed = StackLayers(plan, &sources); failed != 0) return failed;
   Builder builder(plan.uid);
   if (const int failed = builder.MountRoot(); failed != 0) return failed;

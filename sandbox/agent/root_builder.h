@@ -54,8 +54,8 @@ struct RootPlan {
 
 // Enters a copy of the staging namespace and builds the root at kStagedRoot, read-only after the
 // last step; what it makes belongs to `uid`. Host folders may lie where that user cannot go (below
-// /root): they are found while we still may. Nothing without a staging namespace. 0, or 1 with a
-// line on standard error.
+// /root): they are found while we still may. Without a staging namespace it gives away the folders
+// of kOwn, no more. 0, or 1 with a line on standard error.
 int BuildRoot(const RootPlan& plan);
 
 }  // namespace taskmint::sandbox

@@ -267,7 +267,7 @@ int Serve(const std::vector<std::string>& arguments) {
   for (int fd = 0; fd < 3; ++fd) dup2(null, fd);
   // Everything else that came along is closed; the control socket is not for children.
   dup2(control, 3);
-  syscall(SYS_close_range, 4U, ~0U, 0U);
+  if (syscall(SYS_close_range, 4U, ~0U, 0U) != 0) return 1;
   fcntl(3, F_SETFD, FD_CLOEXEC);
   UniqueFd score(open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC));
   // Neither readable nor traceable by what runs here under the same user.

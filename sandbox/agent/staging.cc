@@ -61,7 +61,9 @@ int ForkIntoUserNamespace() {
     close(made[0]);
     close(mapped[1]);
     if (unshare(CLONE_NEWUSER) != 0) _exit(Fail("unshare", "user namespace"));
-    if (write(made[1], "x", 1) != 1 || read(mapped[0], &byte, 1) != 1) _exit(1);
+    if (write(made[1], "x", 1) != 1 || read(mapped[0], &byte, 1) != 1) {
+      _exit(1);  // the parent has said why
+    }
     return 0;
   }
   close(made[1]);
@@ -94,15 +96,30 @@ int EnterOwnUserNamespace() {
 
 std::string InNewRoot(const std::string& path) { return kNewRoot + path; }
 
-// What is mounted below comes too, where the kernel does not let us leave it.
-int Bind(const std::string& path, bool with_all_below) {
+int Bind(const std::string& path) {
   const std::string target = InNewRoot(path);
   if (mkdir(target.c_str(), 0755) != 0) return Fail("mkdir", path);
-  if (!with_all_below && mount(path.c_str(), target.c_str(), nullptr, MS_BIND, nullptr) == 0) {
-    return 0;
-  }
   if (mount(path.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) {
     return Fail("bind", path);
+  }
+  return 0;
+}
+
+// One by one: where a container has bound them over empty files, a bind of /dev leaves them out.
+int ShowDevices() {
+  if (mkdir(InNewRoot("/dev").c_str(), 0755) != 0) return Fail("mkdir", "/dev");
+  for (const char* device : kStagedDevices) {
+    const std::string target = InNewRoot(device);
+    struct stat info;
+    if (stat(device, &info) != 0) return Fail("find", device);
+    if (!S_ISCHR(info.st_mode)) {
+      errno = ENODEV;
+      return Fail("find", device);
+    }
+    const UniqueFd file(open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (!file.valid() || mount(device, target.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+      return Fail("bind", device);
+    }
   }
   return 0;
 }
@@ -132,23 +149,24 @@ int ShowTop(const char* path) {
   }
   struct stat info;
   if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return 0;
-  return Bind(path, true);
+  return Bind(path);
 }
 
 int Fill() {
-  if (const int failed = Bind("/usr", true); failed != 0) return failed;
+  if (const int failed = Bind("/usr"); failed != 0) return failed;
   for (const char* path : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
     if (const int failed = ShowTop(path); failed != 0) return failed;
   }
-  if (const int failed = Bind("/dev", false); failed != 0) return failed;
-  if (const int failed = Bind("/proc", true); failed != 0) return failed;
+  if (const int failed = ShowDevices(); failed != 0) return failed;
+  if (const int failed = Bind("/proc"); failed != 0) return failed;
   if (mkdir(InNewRoot("/etc").c_str(), 0755) != 0) return Fail("mkdir", "/etc");
   if (access("/etc/ld.so.cache", R_OK) == 0) {
     const int failed = Copy("/etc/ld.so.cache", InNewRoot("/etc/ld.so.cache"), 0444);
     if (failed != 0) return failed;
   }
-  if (access("/etc/alternatives", X_OK) == 0) {
-    if (const int failed = Bind("/etc/alternatives", true); failed != 0) return failed;
+  struct stat info;
+  if (stat("/etc/alternatives", &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (const int failed = Bind("/etc/alternatives"); failed != 0) return failed;
   }
   const int failed = Copy("/proc/self/exe", InNewRoot(kStagedAgent), 0555);
   if (failed != 0) return failed;

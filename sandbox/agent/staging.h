@@ -5,8 +5,12 @@
 
 namespace taskmint::sandbox {
 
-// Its root has the host's /usr, the folders or links beside it (/bin, /lib, ...), /dev, /proc,
-// /etc/alternatives and /etc/ld.so.cache as they are there, and of ours:
+// Devices that every program may use.
+inline constexpr const char* kStagedDevices[] = {"/dev/null",   "/dev/zero",    "/dev/full",
+                                                 "/dev/random", "/dev/urandom", "/dev/tty"};
+
+// Its root has the host's /usr, the folders or links beside it (/bin, /lib, ...), /proc, these
+// devices, /etc/alternatives and /etc/ld.so.cache as they were there when it was made, and of ours:
 inline constexpr char kStagedAgent[] = "/agent";      // this program, as a file
 inline constexpr char kStagedNothing[] = "/nothing";  // an empty folder
 // Places to mount at: the root of a sandbox, and parts of layers.
