@@ -274,6 +274,7 @@ int RunOpened(const RunOptions& options, sandbox::Sandbox& sandbox, sandbox::Com
 int RunExec(const RunOptions& options) {
   const Interrupt interrupt("stopping");
   auto opened = Open(options, interrupt.token());
+  if (interrupt.interrupted()) return kExitInterrupted;
   if (!opened.ok()) return ComplainOfSandbox(opened.status());
   return RunOpened(options, *opened->sandbox, CommandAsked(options), interrupt);
 }
@@ -305,6 +306,7 @@ int RunShell(RunOptions options) {
   }
   const Interrupt interrupt("stopping");
   auto opened = Open(options, interrupt.token());
+  if (interrupt.interrupted()) return kExitInterrupted;
   if (!opened.ok()) return ComplainOfSandbox(opened.status());
   if (options.argv.empty()) options.argv = {"bash"};
   sandbox::Command command = CommandAsked(options);

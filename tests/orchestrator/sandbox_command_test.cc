@@ -185,6 +185,15 @@ TEST(SandboxCommandTest, AnInterruptEndsItAndAGoneReaderToo) {
   EXPECT_EQ(std::system(line.c_str()), 0);
 }
 
+TEST(SandboxCommandTest, AnInterruptEndsItAtEveryMoment) {
+  for (const int ms : {2, 5, 10, 15, 20, 25, 30, 40, 60, 100}) {
+    CommandProcess process({"sandbox", "exec", "--", "sleep", "60"}, {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+    process.Signal(SIGINT);
+    EXPECT_EQ(process.Wait().code, 130) << "after " << ms << " ms";
+  }
+}
+
 TEST(SandboxCommandTest, ABenchTellsEveryRowAndWhichTargetsWereMet) {
   const CommandOutcome outcome =
       Taskmint({"sandbox", "bench", "--json", "--rounds", "2", "--seconds", "1", "--sandboxes", "3",
