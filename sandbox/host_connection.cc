@@ -4,13 +4,18 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <system_error>
+#include <thread>
 
 #include "proto/base/utf8.h"
 #include "sandbox/socket_server.h"
@@ -19,6 +24,7 @@ namespace taskmint::sandbox {
 namespace {
 
 constexpr int64_t kConnectMsMax = 15'000;
+constexpr int64_t kLookUpMsMax = 30'000;
 
 struct AddressBlock {
   uint32_t first;
@@ -62,6 +68,48 @@ bool IsPublicV6(const std::array<uint8_t, 16>& bytes) {
   return !is_special;
 }
 
+// The addresses of a name, found by a thread that may be left to itself.
+struct Lookup {
+  ~Lookup() {
+    if (found != nullptr) ::freeaddrinfo(found);
+  }
+  void Find(const char* name, uint16_t port, int flags) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV | flags;
+    if (::getaddrinfo(name, std::to_string(port).c_str(), &hints, &found) != 0) found = nullptr;
+  }
+  addrinfo* found = nullptr;
+  const UniqueFd done{::eventfd(0, EFD_CLOEXEC)};
+};
+
+// Null where nothing is found in time. Name servers may take as long as they like, and nothing
+// stops getaddrinfo.
+std::shared_ptr<const Lookup> LookUp(const AllowedHost& target, int stop_fd) {
+  auto lookup = std::make_shared<Lookup>();
+  // RFC 6761, 6.3: localhost is this machine, also where no hosts file says so.
+  if (LowerCase(target.host) == "localhost")
+    lookup->Find(nullptr, target.port, 0);
+  else
+    lookup->Find(target.host.c_str(), target.port, AI_NUMERICHOST);
+  if (lookup->found != nullptr) return lookup;
+  try {
+    std::thread([lookup, target] {
+      lookup->Find(target.host.c_str(), target.port, 0);
+      const uint64_t one = 1;
+      [[maybe_unused]] const ssize_t told = ::write(lookup->done.get(), &one, sizeof one);
+    }).detach();
+  } catch (const std::system_error&) {
+    return nullptr;  // no thread is left
+  }
+  uint64_t ended = 0;
+  if (!AwaitSocket(lookup->done.get(), POLLIN, stop_fd, kLookUpMsMax) ||
+      ::read(lookup->done.get(), &ended, sizeof ended) != sizeof ended) {
+    return nullptr;
+  }
+  return lookup;
+}
+
 }  // namespace
 
 void AllowedHosts::Add(AllowedHost host, Addresses addresses) {
@@ -103,30 +151,21 @@ bool IsPublicAddress(const sockaddr& address) {
 }
 
 UniqueFd ConnectToHost(const AllowedHost& target, Addresses addresses, int stop_fd) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  // RFC 6761, 6.3: localhost is this machine, also where no hosts file says so.
-  const char* name = LowerCase(target.host) == "localhost" ? nullptr : target.host.c_str();
-  if (::getaddrinfo(name, std::to_string(target.port).c_str(), &hints, &found) != 0) return {};
-  UniqueFd connected;
-  for (const addrinfo* each = found; each != nullptr && !connected.valid(); each = each->ai_next) {
+  const std::shared_ptr<const Lookup> lookup = LookUp(target, stop_fd);
+  if (lookup == nullptr) return {};
+  for (const addrinfo* each = lookup->found; each != nullptr; each = each->ai_next) {
     if (addresses == Addresses::kPublic && !IsPublicAddress(*each->ai_addr)) continue;
     UniqueFd fd(::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd.valid()) continue;
-    if (::connect(fd.get(), each->ai_addr, each->ai_addrlen) != 0) {
-      int error = 0;
-      socklen_t size = sizeof error;
-      if (errno != EINPROGRESS || !AwaitSocket(fd.get(), POLLOUT, stop_fd, kConnectMsMax) ||
-          ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-        continue;
-      }
+    if (::connect(fd.get(), each->ai_addr, each->ai_addrlen) == 0) return fd;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (errno == EINPROGRESS && AwaitSocket(fd.get(), POLLOUT, stop_fd, kConnectMsMax) &&
+        ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0) {
+      return fd;
     }
-    connected = std::move(fd);
   }
-  ::freeaddrinfo(found);
-  return connected;
+  return {};
 }
 
 }  // namespace taskmint::sandbox

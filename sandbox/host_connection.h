@@ -43,7 +43,8 @@ class AllowedHosts {
 // and IPv6, and the metadata service that has a public address).
 bool IsPublicAddress(const sockaddr& address);
 
-// Resolves a name and connects to the first of its addresses that answers, within 15 s for each.
+// Resolves a name within 30 s and connects to the first of its addresses that answers, within 15 s
+// for each; ends at once when `stop_fd` can be read.
 // Not valid when none does, or none may be; the descriptor is non-blocking.
 UniqueFd ConnectToHost(const AllowedHost& target, Addresses addresses, int stop_fd);
 
