@@ -298,7 +298,7 @@ class PackageSession {
   }
 
   Status TakeBytes(std::string_view bytes) {
-    const Status status = draft_->Append(bytes);
+    Status status = draft_->Append(bytes);
     folder_failed_ = !status.ok();
     if (!status.ok() || !given_directly_ || !client_listens_ || bytes.empty()) return status;
     client_listens_ = SendBytes(stream_, held_back_);
@@ -318,7 +318,7 @@ class PackageSession {
       answer.content_encoding = head.content_encoding;
       answer.bytes = head.content_bytes;
     }
-    const Status status = draft_ != nullptr ? parts_.recording.Keep(*draft_, std::move(answer))
+    Status status = draft_ != nullptr ? parts_.recording.Keep(*draft_, std::move(answer))
                                             : parts_.recording.Keep(answer);
     folder_failed_ = !status.ok();
     return status;
