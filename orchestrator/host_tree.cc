@@ -76,9 +76,8 @@ class HostTreeReader {
     std::error_code error;
     fs::directory_iterator entry(path, error);
     for (const fs::directory_iterator end; !error && entry != end; entry.increment(error)) {
-      const std::string below = entry->path().filename().string();
-      TASKMINT_RETURN_IF_ERROR(
-          Add(path + "/" + below, name.empty() ? below : name + "/" + below, false));
+      const fs::path below = entry->path().filename();
+      TASKMINT_RETURN_IF_ERROR(Add(fs::path(path) / below, fs::path(name) / below, false));
     }
     return error ? Bad(path, error.message()) : OkStatus();
   }

@@ -64,7 +64,7 @@ std::string FindProgram(const std::string& name) {
   folders += ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin";
   for (size_t begin = 0; begin < folders.size();) {
     const size_t end = std::min(folders.find(':', begin), folders.size());
-    const std::string program = folders.substr(begin, end - begin) + "/" + name;
+    std::string program = folders.substr(begin, end - begin) + "/" + name;
     if (program[0] == '/' && ::access(program.c_str(), X_OK) == 0) return program;
     begin = end + 1;
   }
@@ -179,6 +179,7 @@ BenchRival::BenchRival(std::string name, std::function<std::vector<std::string>(
 Result<double> BenchRival::Run(int64_t number) const {
   const std::vector<std::string> arguments = arguments_(number);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) {
     argv.push_back(const_cast<char*>(argument.c_str()));
   }

@@ -84,7 +84,7 @@ class Reader {
     for (const std::string& name : names) {
       if (level == 0 && reading_.left_out.contains(name)) continue;
       if (reading_.stop.stop_requested()) return Error(Code::kCancelled, "cancelled");
-      const std::string child = path.empty() ? name : path + "/" + name;
+      const std::string child = std::filesystem::path(path) / name;
       TASKMINT_RETURN_IF_ERROR(Entry(folder, into, name, child, level, &record));
     }
     if (into >= 0 && !FinishFolder(into)) return Unwritable(path);

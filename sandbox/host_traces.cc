@@ -90,7 +90,8 @@ void LookAtGroups(std::set<std::string>* left) {
   for (const std::string& folder :
        std::set<std::string>{home.memory_folder, home.processes_folder, home.cpu_folder}) {
     for (const std::string& name : folder.empty() ? std::vector<std::string>() : Names(folder)) {
-      if (name.starts_with(prefix)) left->insert("control group: " + folder + "/" + name);
+      if (!name.starts_with(prefix)) continue;
+      left->insert(std::string("control group: ").append(folder).append("/").append(name));
     }
   }
 }
@@ -130,7 +131,9 @@ void LookAtObjects(std::set<std::string>* left) {
       std::istringstream words(line);
       std::string key, id, mode;
       words >> key >> id >> mode;
-      left->insert(std::string("System V ") + kind + ": key " + key + ", id " + id);
+      std::ostringstream text;
+      text << "System V " << kind << ": key " << key << ", id " << id;
+      left->insert(text.str());
     }
   }
   for (const char* folder : {"/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"}) {

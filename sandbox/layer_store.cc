@@ -252,7 +252,7 @@ Result<Layer> LayerStore::Look(const std::string& digest, std::string* damaged_p
   const std::string home = folder_ + "/" + digest;
   Layer found{digest, "", ""};
   for (const std::string& name : NamesIn(home)) {
-    const std::string path = home + "/" + name;
+    const std::string path = fs::path(home) / name;
     const std::string image_digest = ImageDigestOf(name);
     const bool image = !image_digest.empty() && options_.images && MountsFromFile(path);
     // An image that does not mount may be a damaged one, where others do.

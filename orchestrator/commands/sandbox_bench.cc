@@ -282,7 +282,7 @@ class PartLine {
   }
 
  private:
-  const SystemClock clock_;
+  const SystemClock clock_{};
   const bool terminal_ = IsTerminal(STDERR_FILENO);
   int64_t shown_ms_ = 0;
 };

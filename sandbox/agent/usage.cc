@@ -17,7 +17,6 @@ namespace taskmint::sandbox {
 namespace {
 
 constexpr size_t kFileBytesMax = 64 << 10;
-constexpr size_t kMountsBytesMax = 1 << 20;
 // Less than a file takes.
 constexpr uint64_t kFullBytes = 4096;
 

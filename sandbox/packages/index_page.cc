@@ -61,8 +61,9 @@ Result<RewrittenPage> RewriteHtml(std::string_view body, const PackageUrl& page)
   RewrittenPage rewritten;
   std::erase_if(html.anchors, [&](SimpleHtml::Anchor& anchor) {
     std::optional<std::string> link = links.Rewrite(anchor.href, rewritten);
-    if (link.has_value()) anchor.href = *std::move(link);
-    return !link.has_value();
+    if (!link.has_value()) return true;
+    anchor.href = *std::move(link);
+    return false;
   });
   rewritten.body = WriteSimpleHtml(html);
   rewritten.content_type = "text/html; charset=utf-8";
