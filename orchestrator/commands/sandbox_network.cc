@@ -20,7 +20,7 @@ Status BadNetwork(const std::string& message) {
 
 // HOST or HOST:PORT.
 Result<sandbox::AllowedHost> AllowedHostOf(const std::string& text) {
-  const Result<sandbox::AllowedHost> host = sandbox::HostOfUrl("https://" + text + "/");
+  Result<sandbox::AllowedHost> host = sandbox::HostOfUrl("https://" + text + "/");
   if (!host.ok() || text.find('/') != std::string::npos) {
     return BadNetwork("--allow wants HOST or HOST:PORT, and got " + text);
   }
