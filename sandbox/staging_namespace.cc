@@ -10,6 +10,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "proto/base/log.h"
@@ -55,11 +57,14 @@ std::string FirstWords(int fd) {
   return Printable(text.substr(0, text.find('\n')));
 }
 
+// What of this machine is shown, with all that is below.
+constexpr std::array kShown = {"/usr",   "/bin",   "/sbin",   "/lib",
+                               "/lib32", "/lib64", "/libx32", "/etc/alternatives"};
+
 // Which of them there are, and what they are.
 std::string TopsNow() {
   std::string tops;
-  for (const char* path :
-       {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives"}) {
+  for (const char* path : kShown) {
     struct stat info;
     std::array<char, 4096> target;
     if (::lstat(path, &info) != 0) continue;
@@ -69,6 +74,26 @@ std::string TopsNow() {
             std::string(target.data(), size > 0 ? static_cast<size_t>(size) : 0) + "\n";
   }
   return tops;
+}
+
+bool IsShown(const std::string& mount_point) {
+  return std::any_of(kShown.begin(), kShown.end(), [&](const std::string& path) {
+    return mount_point == path || mount_point.starts_with(path + "/");
+  });
+}
+
+// Those of the machine's mounts that are shown, which is few of them: containers come and go.
+std::string MountsNow() {
+  std::string mounts;
+  std::ifstream table("/proc/self/mountinfo");
+  for (std::string line; std::getline(table, line);) {
+    // Number, number of the parent, device, root, mount point, ...
+    std::istringstream fields(line);
+    std::string skipped, mount_point;
+    fields >> skipped >> skipped >> skipped >> skipped >> mount_point;
+    if (IsShown(mount_point)) mounts += line + "\n";
+  }
+  return mounts;
 }
 
 }  // namespace
@@ -110,6 +135,7 @@ Result<std::unique_ptr<Staging>> Staging::Make(const UniqueFd& agent) {
   std::unique_ptr<Staging> staging(new Staging(agent));
   staging->mount_table_.reset(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
   staging->tops_ = TopsNow();
+  staging->mounts_ = MountsNow();
   auto made = StagingNamespace::Make(agent);
   // Once more, lest a busy machine takes a wall from all sandboxes of this process.
   if (!made.ok()) made = StagingNamespace::Make(agent);
@@ -119,10 +145,15 @@ Result<std::unique_ptr<Staging>> Staging::Make(const UniqueFd& agent) {
 }
 
 bool Staging::HasChanged() {
-  pollfd changed{mount_table_.get(), POLLPRI, 0};
   std::string tops = TopsNow();
-  const bool has = ::poll(&changed, 1, 0) > 0 || tops != tops_;
+  bool has = tops != tops_;
   tops_ = std::move(tops);
+  pollfd table{mount_table_.get(), POLLPRI, 0};
+  if (::poll(&table, 1, 0) > 0) {
+    std::string mounts = MountsNow();
+    has = has || mounts != mounts_;
+    mounts_ = std::move(mounts);
+  }
   return has;
 }
 

@@ -32,8 +32,8 @@ class StagingNamespace {
   const UniqueFd owner_;
 };
 
-// The staging namespace that shows this machine as it is: made again when its mounts, or the
-// folders beside /usr, have changed since. Thread-safe.
+// The staging namespace that shows this machine as it is: made again when the mounts that it shows,
+// or the folders beside /usr, have changed since. Thread-safe.
 class Staging {
  public:
   // As StagingNamespace::Make, tried twice. `agent` must outlive it.
@@ -50,6 +50,7 @@ class Staging {
   std::mutex mutex_;
   UniqueFd mount_table_;  // told of changes since it was last asked
   std::string tops_;      // what is beside /usr
+  std::string mounts_;    // those that are shown
   std::shared_ptr<const StagingNamespace> current_;
 };
 
