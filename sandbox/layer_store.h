@@ -15,7 +15,8 @@
 namespace taskmint::sandbox {
 
 struct LayerStoreOptions {
-  // Images where the kernel mounts them from a file; else, and always for who is not root, folders.
+  // Images where the kernel mounts them from a file (Linux 6.12, not from a tmpfs); else, and
+  // always for who is not root, folders.
   bool images = true;
   // mkfs.erofs; empty: none.
   std::string mkfs_path = DefaultMkfsPath();

@@ -2,10 +2,13 @@
 #ifndef TASKMINT_TESTS_SANDBOX_LAYER_FORMS_H_
 #define TASKMINT_TESTS_SANDBOX_LAYER_FORMS_H_
 
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -33,9 +36,12 @@ struct LayerForm {
 
 inline void PrintTo(const LayerForm& form, std::ostream* stream) { *stream << form.name; }
 
-// Since 6.12; a kernel that has it must not fall back silently.
+// Since 6.12, but for files in memory; a kernel that has it must not fall back silently.
 inline bool LayerForm::Mounts() {
   static const bool mounts = [] {
+    struct statfs system;
+    const std::string folder = std::filesystem::temp_directory_path();
+    if (::statfs(folder.c_str(), &system) == 0 && system.f_type == TMPFS_MAGIC) return false;
     FILE* release = std::fopen("/proc/sys/kernel/osrelease", "re");
     int major = 0, minor = 0;
     const bool read = release != nullptr && std::fscanf(release, "%d.%d", &major, &minor) == 2;
