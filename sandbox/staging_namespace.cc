@@ -144,28 +144,27 @@ Result<std::unique_ptr<Staging>> Staging::Make(const UniqueFd& agent) {
   return staging;
 }
 
-bool Staging::HasChanged() {
+void Staging::LookForChanges() {
   std::string tops = TopsNow();
-  bool has = tops != tops_;
+  is_stale_ = is_stale_ || tops != tops_;
   tops_ = std::move(tops);
   pollfd table{mount_table_.get(), POLLPRI, 0};
-  if (::poll(&table, 1, 0) > 0) {
-    std::string mounts = MountsNow();
-    has = has || mounts != mounts_;
-    mounts_ = std::move(mounts);
-  }
-  return has;
+  if (::poll(&table, 1, 0) <= 0) return;
+  std::string mounts = MountsNow();
+  is_stale_ = is_stale_ || mounts != mounts_;
+  mounts_ = std::move(mounts);
 }
 
 std::shared_ptr<const StagingNamespace> Staging::Current() {
   const std::lock_guard lock(mutex_);
-  if (HasChanged()) {
-    if (auto made = StagingNamespace::Make(agent_); made.ok()) {
-      current_ = std::move(*made);
-    } else {
-      Log(LogLevel::kWarning, "mounts have changed, and sandboxes go on with the former ones",
-          {{"reason", made.status().message()}});
-    }
+  LookForChanges();
+  if (!is_stale_) return current_;
+  if (auto made = StagingNamespace::Make(agent_); made.ok()) {
+    current_ = std::move(*made);
+    is_stale_ = false;
+  } else {
+    Log(LogLevel::kWarning, "mounts have changed, and a sandbox is opened on the former ones",
+        {{"reason", made.status().message()}});
   }
   return current_;
 }

@@ -39,18 +39,20 @@ class Staging {
   // As StagingNamespace::Make, tried twice. `agent` must outlive it.
   static Result<std::unique_ptr<Staging>> Make(const UniqueFd& agent);
 
-  // The last one where none can be made. Cost: about 20 us where nothing has changed.
+  // The last one where none can be made now, which the next call tries again. Cost: about 20 us
+  // where nothing has changed.
   std::shared_ptr<const StagingNamespace> Current();
 
  private:
   explicit Staging(const UniqueFd& agent) : agent_(agent) {}
-  bool HasChanged();
+  void LookForChanges();
 
   const UniqueFd& agent_;
   std::mutex mutex_;
-  UniqueFd mount_table_;  // told of changes since it was last asked
-  std::string tops_;      // what is beside /usr
-  std::string mounts_;    // those that are shown
+  UniqueFd mount_table_;   // told of changes since it was last asked
+  std::string tops_;       // what is beside /usr
+  std::string mounts_;     // those that are shown
+  bool is_stale_ = false;  // something has changed since `current_` was made
   std::shared_ptr<const StagingNamespace> current_;
 };
 
