@@ -11,6 +11,7 @@
 
 #include "proto/base/file_tree.h"
 #include "proto/base/utf8.h"
+#include "sandbox/agent/staging.h"
 #include "sandbox/base_layout.h"
 #include "sandbox/base_tree.h"
 #include "sandbox/errors.h"
@@ -30,9 +31,6 @@ constexpr std::array kMaskedProcFiles = {
 constexpr std::array kCertificateVariables = {"SSL_CERT_FILE",  "REQUESTS_CA_BUNDLE",
                                               "CURL_CA_BUNDLE", "PIP_CERT",
                                               "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS"};
-
-// Of the host's root, beside /usr.
-constexpr std::array kTopFolders = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
 
 constexpr int64_t kSharedMemoryBytesMax = int64_t{64} << 20;
 constexpr size_t kLayersMax = 64;
@@ -131,7 +129,7 @@ class Layout {
 
   void HostBase() {
     Staged("/usr");
-    for (const std::string path : kTopFolders) {
+    for (const std::string path : kStagedTops) {
       const std::string target = LinkTargetOf(path);
       if (!target.empty())
         Link(target, path);

@@ -11,11 +11,14 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "proto/base/log.h"
 #include "proto/base/utf8.h"
+#include "sandbox/agent/staging.h"
 #include "sandbox/errors.h"
 #include "sandbox/process.h"
 
@@ -58,26 +61,31 @@ std::string FirstWords(int fd) {
 }
 
 // What of this machine is shown, with all that is below.
-constexpr std::array kShown = {"/usr",   "/bin",   "/sbin",   "/lib",
-                               "/lib32", "/lib64", "/libx32", "/etc/alternatives"};
+const std::vector<std::string>& Shown() {
+  static const std::vector<std::string> shown = [] {
+    std::vector<std::string> all(std::begin(kStagedTops), std::end(kStagedTops));
+    all.insert(all.end(), {"/usr", "/etc/alternatives"});
+    return all;
+  }();
+  return shown;
+}
 
 // Which of them there are, and what they are.
 std::string TopsNow() {
   std::string tops;
-  for (const char* path : kShown) {
+  for (const std::string& path : Shown()) {
     struct stat info;
     std::array<char, 4096> target;
-    if (::lstat(path, &info) != 0) continue;
-    const ssize_t size = ::readlink(path, target.data(), target.size());
-    tops += std::string(path) + " " + std::to_string(info.st_dev) + " " +
-            std::to_string(info.st_ino) + " " +
+    if (::lstat(path.c_str(), &info) != 0) continue;
+    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+    tops += path + " " + std::to_string(info.st_dev) + " " + std::to_string(info.st_ino) + " " +
             std::string(target.data(), size > 0 ? static_cast<size_t>(size) : 0) + "\n";
   }
   return tops;
 }
 
 bool IsShown(const std::string& mount_point) {
-  return std::any_of(kShown.begin(), kShown.end(), [&](const std::string& path) {
+  return std::any_of(Shown().begin(), Shown().end(), [&](const std::string& path) {
     return mount_point == path || mount_point.starts_with(path + "/");
   });
 }

@@ -154,7 +154,7 @@ int ShowTop(const char* path) {
 
 int Fill() {
   if (const int failed = Bind("/usr"); failed != 0) return failed;
-  for (const char* path : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
+  for (const char* path : kStagedTops) {
     if (const int failed = ShowTop(path); failed != 0) return failed;
   }
   if (const int failed = ShowDevices(); failed != 0) return failed;

@@ -5,11 +5,15 @@
 
 namespace taskmint::sandbox {
 
+// Of the host's root, beside /usr: folders, or links where they are merged with it.
+inline constexpr const char* kStagedTops[] = {"/bin",   "/sbin",  "/lib",
+                                              "/lib32", "/lib64", "/libx32"};
+
 // Devices that every program may use.
 inline constexpr const char* kStagedDevices[] = {"/dev/null",   "/dev/zero",    "/dev/full",
                                                  "/dev/random", "/dev/urandom", "/dev/tty"};
 
-// Its root has the host's /usr, the folders or links beside it (/bin, /lib, ...), /proc, these
+// Its root has the host's /usr, these beside it, /proc, these
 // devices, /etc/alternatives and /etc/ld.so.cache as they were there when it was made, and of ours:
 inline constexpr char kStagedAgent[] = "/agent";      // this program, as a file
 inline constexpr char kStagedNothing[] = "/nothing";  // an empty folder
