@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
@@ -90,10 +89,17 @@ bool IsShown(const std::string& mount_point) {
   });
 }
 
-// Those of the machine's mounts that are shown, which is few of them: containers come and go.
-std::string MountsNow() {
+// Those of the machine's mounts that are shown, which is few of them: containers come and go. Read
+// from /proc/self/mountinfo, which is open, since no descriptor may be left.
+std::string MountsIn(int mount_table) {
+  std::string text;
+  std::array<char, 65536> piece;
+  for (ssize_t size = 0; (size = ::pread(mount_table, piece.data(), piece.size(),
+                                         static_cast<off_t>(text.size()))) > 0;) {
+    text.append(piece.data(), static_cast<size_t>(size));
+  }
   std::string mounts;
-  std::ifstream table("/proc/self/mountinfo");
+  std::istringstream table(text);
   for (std::string line; std::getline(table, line);) {
     // Number, number of the parent, device, root, mount point, ...
     std::istringstream fields(line);
@@ -143,7 +149,7 @@ Result<std::unique_ptr<Staging>> Staging::Make(const UniqueFd& agent) {
   std::unique_ptr<Staging> staging(new Staging(agent));
   staging->mount_table_.reset(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
   staging->tops_ = TopsNow();
-  staging->mounts_ = MountsNow();
+  staging->mounts_ = MountsIn(staging->mount_table_.get());
   auto made = StagingNamespace::Make(agent);
   // Once more, lest a busy machine takes a wall from all sandboxes of this process.
   if (!made.ok()) made = StagingNamespace::Make(agent);
@@ -158,7 +164,7 @@ void Staging::LookForChanges() {
   tops_ = std::move(tops);
   pollfd table{mount_table_.get(), POLLPRI, 0};
   if (::poll(&table, 1, 0) <= 0) return;
-  std::string mounts = MountsNow();
+  std::string mounts = MountsIn(mount_table_.get());
   is_stale_ = is_stale_ || mounts != mounts_;
   mounts_ = std::move(mounts);
 }

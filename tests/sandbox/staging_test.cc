@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <array>
 #include <fstream>
 #include <string>
 
+#include "sandbox/bubblewrap.h"
 #include "tests/sandbox/host_view.h"
 #include "tests/sandbox/open_sandbox.h"
 #include "tests/sandbox/other_users.h"
@@ -63,6 +65,28 @@ TEST(StagingTest, MountsThatComeAndGoAreSeenByTheNextSandbox) {
   EXPECT_EQ(Seen(look), "new\n");
   ASSERT_EQ(::umount2(kPlace, 0), 0);  // and nothing of ours holds it
   EXPECT_EQ(Seen(look), before);
+}
+
+TEST(StagingTest, WhatCouldNotBeMadeAgainIsTriedAgain) {
+  if (::geteuid() != 0) return;
+  if (!HasOwnMounts()) {
+    EXPECT_EQ(RunAgain("StagingTest.WhatCouldNotBeMadeAgain*", OwnMounts), 0) << "see above";
+    return;
+  }
+  const auto parts = MakeHostParts();
+  ASSERT_TRUE(parts.ok() && (*parts)->staging != nullptr);
+  Staging& staging = *(*parts)->staging;
+  const auto former = staging.Current();
+  EXPECT_EQ(staging.Current(), former) << "nothing has changed";
+  ASSERT_EQ(::mount("tmpfs", kPlace, "tmpfs", 0, "mode=0755"), 0);
+  rlimit files;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit none{3, files.rlim_max};  // none but those that are open
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto meanwhile = staging.Current();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  EXPECT_EQ(meanwhile, former);
+  EXPECT_NE(staging.Current(), former);
 }
 
 TEST(StagingTest, DevicesThatAreBoundOverFilesAreDevicesInside) {
