@@ -373,8 +373,7 @@ void AddSandbox(Command root) {
       .Example("taskmint sandbox exec --json --cpu-seconds 5 -- sh -c 'while :; do :; done'")
       .Example(
           "mmdebstrap --variant=minbase trixie trixie && taskmint sandbox exec --base trixie -- "
-          "cat "
-          "/etc/debian_version")
+          "cat /etc/debian_version")
       .Action([] { return RunExec(exec_options); });
 
   static RunOptions shell_options;

@@ -237,10 +237,8 @@ void AddSandboxAttack(Command sandbox) {
       "attack",
       "Run programs that try to break out, to fill the machine and to forge verdicts, each in a "
       "fresh sandbox, beside one that must not notice, and see that nothing is left of them on "
-      "this "
-      "machine: process, control group, mount, file, descriptor, IPC object, setting or clock. "
-      "Exits "
-      "with 1 when one is not contained");
+      "this machine: process, control group, mount, file, descriptor, IPC object, setting or "
+      "clock. Exits with 1 when one is not contained");
   attack.Texts("name", options.names, "NAME", "Only these")
       .Choice("--class", options.attack_class, {"resources", "lifetime", "escape", "integrity"},
               "Only those of this class")

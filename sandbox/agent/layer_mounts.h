@@ -12,9 +12,8 @@
 
 namespace taskmint::sandbox {
 
-// Descriptors of layers, in their order: of images to be read, of folders as copies of what is
-// mounted there.
-// 0, or 1 with a line on standard error.
+// Descriptors of layers, in their order: of images to be read, of folders as read-only, private
+// copies of what is mounted there. 0, or 1 with a line on standard error.
 int OpenLayers(const std::vector<LayerSource>& layers, std::vector<UniqueFd>* opened);
 
 // Mounts them at the folder `target`, making folders whose names begin with it: their owner is the

@@ -51,6 +51,13 @@ Status NoPage(const PackageUrl& page, const std::string& what) {
                "no page of a package index at " + page.Text() + ": " + what);
 }
 
+Result<json> ObjectOf(std::string_view body, const PackageUrl& page) {
+  auto parsed = ParseJson(body);
+  if (!parsed.ok()) return NoPage(page, parsed.status().message());
+  if (!parsed->is_object()) return NoPage(page, "it is no JSON object");
+  return parsed;
+}
+
 Result<RewrittenPage> RewriteHtml(std::string_view body, const PackageUrl& page) {
   TASKMINT_ASSIGN_OR_RETURN(SimpleHtml html, ReadSimpleHtml(body));
   PackageUrl base = page;
@@ -105,10 +112,7 @@ SimpleHtml::Anchor AnchorOf(const json& file) {
 
 Result<RewrittenPage> RewritePythonJson(std::string_view body, const PackageUrl& page,
                                         bool as_html) {
-  auto parsed = ParseJson(body);
-  if (!parsed.ok()) return NoPage(page, parsed.status().message());
-  json& document = *parsed;
-  if (!document.is_object()) return NoPage(page, "it is no JSON object");
+  TASKMINT_ASSIGN_OR_RETURN(json document, ObjectOf(body, page));
   const Links links(page);
   RewrittenPage rewritten;
   if (const auto files = document.find("files"); files != document.end()) {
@@ -140,10 +144,7 @@ Result<RewrittenPage> RewritePythonJson(std::string_view body, const PackageUrl&
 }
 
 Result<RewrittenPage> RewriteNpm(std::string_view body, const PackageUrl& page) {
-  auto parsed = ParseJson(body);
-  if (!parsed.ok()) return NoPage(page, parsed.status().message());
-  json& document = *parsed;
-  if (!document.is_object()) return NoPage(page, "it is no JSON object");
+  TASKMINT_ASSIGN_OR_RETURN(json document, ObjectOf(body, page));
   const Links links(page);
   RewrittenPage rewritten;
   const auto rewrite_version = [&](json& version) {
