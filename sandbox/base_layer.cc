@@ -9,6 +9,8 @@
 #include <fstream>
 #include <mutex>
 #include <sstream>
+#include <stop_token>
+#include <utility>
 
 #include "proto/base/digest.h"
 #include "proto/base/utf8.h"
@@ -139,8 +141,9 @@ Result<BaseLayer> PackagesOf(const BaseTree& base, const std::string& list) {
                                            (layer.ok() ? "is empty" : "dpkg-query cannot read"));
 }
 
-Result<BaseLayer> FilesOf(const BaseTree& base) {
+Result<BaseLayer> FilesOf(const BaseTree& base, std::stop_token stop) {
   FolderReading reading;
+  reading.stop = std::move(stop);
   reading.special_files_left_out = true;
   for (const std::string_view name : kTopNamesOfOurs) reading.left_out.emplace(name);
   TASKMINT_ASSIGN_OR_RETURN(std::string digest, DigestFolder(base.fd(), reading));
@@ -150,11 +153,11 @@ Result<BaseLayer> FilesOf(const BaseTree& base) {
   return layer;
 }
 
-Result<BaseLayer> AskForTree(const std::string& base_path) {
+Result<BaseLayer> AskForTree(const std::string& base_path, std::stop_token stop) {
   TASKMINT_ASSIGN_OR_RETURN(const BaseTree base, BaseTree::Open(base_path));
   const Result<std::string> list = base.Read(kStatus, kListBytesMax);
   if (!list.ok() && list.status().code() != Code::kNotFound) return list.status();
-  Result<BaseLayer> layer = list.ok() ? PackagesOf(base, *list) : FilesOf(base);
+  Result<BaseLayer> layer = list.ok() ? PackagesOf(base, *list) : FilesOf(base, std::move(stop));
   if (!layer.ok()) return layer;
   const Result<std::string> text = base.Read("etc/os-release", kReleaseBytesMax);
   std::istringstream release(text.ok() ? *text : std::string());
@@ -164,8 +167,8 @@ Result<BaseLayer> AskForTree(const std::string& base_path) {
 
 }  // namespace
 
-Result<BaseLayer> ReadBaseLayer(const std::string& base_path) {
-  if (!base_path.empty()) return AskForTree(base_path);
+Result<BaseLayer> ReadBaseLayer(const std::string& base_path, std::stop_token stop) {
+  if (!base_path.empty()) return AskForTree(base_path, std::move(stop));
   static std::mutex mutex;
   static std::string known_mark;
   static BaseLayer known;

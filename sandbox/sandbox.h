@@ -325,8 +325,8 @@ struct BaseLayer {
 // Of the host's /usr where `base_path` is empty, or of such a tree. UNAVAILABLE when the host has
 // no package list, INVALID_ARGUMENT for what is no root tree, or one whose packages are being
 // changed. Cost: of the host's, nothing while its list stays as it is; else one run of dpkg-query,
-// or a reading of all files. Thread-safe.
-Result<BaseLayer> ReadBaseLayer(const std::string& base_path = {});
+// or a reading of all files, which `stop` ends: CANCELLED. Thread-safe.
+Result<BaseLayer> ReadBaseLayer(const std::string& base_path = {}, std::stop_token stop = {});
 
 }  // namespace taskmint::sandbox
 

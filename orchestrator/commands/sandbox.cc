@@ -196,11 +196,11 @@ bool PassOn(int fd, std::string_view bytes, const std::stop_token& stop) {
 }
 
 // What the command ran on, where it was named.
-Result<nlohmann::json> BaseJson(const std::string& base) {
+Result<nlohmann::json> BaseJson(const std::string& base, const std::stop_token& stop) {
   std::error_code error;
   TASKMINT_ASSIGN_OR_RETURN(
       const sandbox::BaseLayer layer,
-      sandbox::ReadBaseLayer(std::filesystem::absolute(base, error).string()));
+      sandbox::ReadBaseLayer(std::filesystem::absolute(base, error).string(), stop));
   return nlohmann::json{{"name", layer.name},
                         {"digest", layer.package_list_digest},
                         {"digest_of", layer.is_of_files ? "files" : "package list"}};
@@ -237,7 +237,10 @@ int ComplainOfSandbox(const Status& status) {
 int RunOpened(const RunOptions& options, sandbox::Sandbox& sandbox, sandbox::Command command,
               const Interrupt& interrupt) {
   Result<nlohmann::json> base = nlohmann::json();
-  if (options.json && !options.base.empty()) base = BaseJson(options.base);
+  if (options.json && !options.base.empty()) {
+    base = BaseJson(options.base, interrupt.token());
+    if (interrupt.interrupted()) return kExitInterrupted;
+  }
   if (!base.ok()) return ComplainOfSandbox(base.status());
   std::stop_source nobody_reads;
   const std::stop_callback interrupted(interrupt.token(), [&] { nobody_reads.request_stop(); });

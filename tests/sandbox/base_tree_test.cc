@@ -207,6 +207,13 @@ TEST(BaseTreeTest, WithoutAPackageListItsFilesNameIt) {
   EXPECT_NE(ReadBaseLayer(base.path())->package_list_digest, layer->package_list_digest);
 }
 
+TEST(BaseTreeTest, ReadingItsFilesEndsOnRequest) {
+  const SmallBase base;
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(ReadBaseLayer(base.path(), stop.get_token()).status().code(), Code::kCancelled);
+}
+
 TEST(BaseTreeTest, AnOrdinaryUserHasItLikewise) {
   if (::geteuid() != 0) return;  // the tests above were it
   EXPECT_EQ(RunAsOrdinaryUser("BaseTreeTest.*"), 0) << "see above";
